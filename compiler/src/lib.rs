@@ -1,1 +1,44 @@
-//! x
+//! tinyc: an ahead-of-time compiler from trained ONNX graphs to standalone
+//! `no_std` INT8 crates for microcontrollers.
+//!
+//! The stages, in order, each a change of type:
+//!
+//! ```text
+//! ONNX bytes -> onnx::Source -> Module (ir::Graph + side tables)
+//!   -> passes (fused, quantized Module) -> plan::Plan -> codegen::CrateFiles -> disk
+//! ```
+//!
+//! Data flows one way; reports and verification only read.
+
+#![deny(missing_docs)]
+
+pub mod ir;
+pub mod lower;
+pub mod onnx;
+pub mod ops;
+pub mod passes;
+pub mod quant;
+
+/// A model between import and planning: the graph and its side tables.
+#[derive(Debug, Clone)]
+pub struct Module {
+    /// Values and nodes.
+    pub graph: ir::Graph,
+    /// Quantization that the file carries.
+    pub given: quant::Given,
+    /// Quantization that will be emitted; filled by the pass `quantize`.
+    pub quant: quant::QuantTable,
+    /// The graph's inputs and outputs as the file declares them.
+    pub ports: Ports,
+    /// What was assumed or changed, for the user.
+    pub notes: Vec<String>,
+}
+
+/// The graph's inputs and outputs as the file declares them, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ports {
+    /// Inputs.
+    pub inputs: Vec<onnx::Port>,
+    /// Outputs.
+    pub outputs: Vec<onnx::Port>,
+}

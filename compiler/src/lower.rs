@@ -1,0 +1,144 @@
+//! What an op's `lower.rs` produces: calls into the runtime.
+//!
+//! In: a node of a quantized graph. Out: [`Lowered`]: kernel calls with their
+//! parameters (the runtime's own structs), packed constants and scratch sizes.
+//! Invariant: a call names a kernel and its parameters, never code; everything
+//! that decides bytes is in the parameters and the constants.
+
+use tinyc_runtime::kernels::{add, avg_pool, conv2d, copy, dense, depthwise, lut, max_pool, mul, softmax};
+
+use crate::ir::ValueId;
+
+/// A kernel of the runtime with its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// General convolution.
+    Conv2d(conv2d::Params),
+    /// Depthwise convolution.
+    Depthwise(depthwise::Params),
+    /// Fully connected.
+    Dense(dense::Params),
+    /// Maximum over windows.
+    MaxPool(max_pool::Params),
+    /// Mean over windows.
+    AvgPool(avg_pool::Params),
+    /// Weighted sum of two tensors.
+    Add(add::Params),
+    /// Product of two tensors.
+    Mul(mul::Params),
+    /// 256-byte table.
+    Lut(lut::Params),
+    /// Softmax of rows.
+    Softmax(softmax::Params),
+    /// Strided copy.
+    Copy(copy::Params),
+}
+
+/// One kernel call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Which kernel, with what parameters.
+    pub kernel: Kernel,
+    /// Constants in flash, in the order in which the kernel reads them.
+    pub consts: Vec<u8>,
+    /// The activations that it reads.
+    pub inputs: Vec<ValueId>,
+    /// Private bytes within the arena while it runs.
+    pub scratch_bytes: usize,
+}
+
+/// A node as runtime calls; all of them write the node's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lowered {
+    /// In order; none for a view (the output is the input under another shape).
+    pub calls: Vec<Call>,
+    /// Whether the output may take the very bytes of an input of the same size
+    /// (each element is read before it is written).
+    pub in_place: bool,
+}
+
+impl Lowered {
+    /// No call: the output is the input's bytes.
+    pub fn view() -> Lowered {
+        Lowered { calls: Vec::new(), in_place: false }
+    }
+
+    /// A single call that needs its output apart from its inputs.
+    pub fn one(call: Call) -> Lowered {
+        Lowered { calls: vec![call], in_place: false }
+    }
+
+    /// Whether the node costs nothing at run time.
+    pub fn is_view(&self) -> bool {
+        self.calls.is_empty()
+    }
+}
+
+/// Integers that do not fit the kernels.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum LowerError {
+    /// The 32-bit accumulator could overflow for some input.
+    #[error(
+        "channel {channel} can reach an accumulator of {bound}, above the 32-bit limit of 2,147,483,647: rescale the layer's weights or split it"
+    )]
+    Accumulator {
+        /// Output channel.
+        channel: usize,
+        /// Largest magnitude that the proof finds.
+        bound: i64,
+    },
+    /// A multiplier that the requantization cannot represent.
+    #[error(
+        "the scales ask for a multiplier of {real:e}, outside what the requantization represents (0 to 2^30): check the scales of its input and output"
+    )]
+    Multiplier {
+        /// The real multiplier.
+        real: f64,
+    },
+    /// A limit of a kernel.
+    #[error("{0}")]
+    Limit(String),
+}
+
+/// Packs constants: values are appended little-endian, in the order of reading.
+#[derive(Debug, Default)]
+pub struct Packer(Vec<u8>);
+
+impl Packer {
+    /// An empty blob.
+    pub fn new() -> Self {
+        Packer::default()
+    }
+
+    /// Appends 32-bit words.
+    pub fn i32s(mut self, words: impl IntoIterator<Item = i32>) -> Self {
+        for word in words {
+            self.0.extend_from_slice(&word.to_le_bytes());
+        }
+        self
+    }
+
+    /// Appends bytes.
+    pub fn bytes(mut self, bytes: impl IntoIterator<Item = u8>) -> Self {
+        self.0.extend(bytes);
+        self
+    }
+
+    /// Appends codes.
+    pub fn codes(self, codes: &[i8]) -> Self {
+        self.bytes(codes.iter().map(|&c| c as u8))
+    }
+
+    /// Pads with zeros to a multiple of 4 bytes.
+    pub fn align4(mut self) -> Self {
+        while !self.0.len().is_multiple_of(4) {
+            self.0.push(0);
+        }
+        self
+    }
+
+    /// The blob.
+    pub fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}
