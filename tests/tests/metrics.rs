@@ -3,18 +3,12 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tinyc::verify::metrics::{
-    Decibel, GroupErrors, HitRate, Metric, MetricError, OutputDiff, RankedScores, Scorer, Sqnr,
-    argmax,
+    Decibel, GroupErrors, HitRate, Metric, MetricError, OutputDiff, RankedScores, Scorer, Sqnr, argmax,
 };
 
 /// AUC by its definition: every positive against every negative.
 fn pair_count(scored: &[(f64, bool)]) -> f64 {
-    let of = |label| {
-        scored
-            .iter()
-            .filter(move |(_, l)| *l == label)
-            .map(|(s, _)| *s)
-    };
+    let of = |label| scored.iter().filter(move |(_, l)| *l == label).map(|(s, _)| *s);
     let (mut wins, mut pairs) = (0.0, 0.0);
     for p in of(true) {
         for n in of(false) {
@@ -70,18 +64,9 @@ fn auc_of_known_cases() {
     assert_eq!(auc(&[(0.9, false), (0.1, true)]), Ok(0.0));
     assert_eq!(auc(&[(0.5, false), (0.5, true)]), Ok(0.5));
     assert_eq!(auc(&[(0.0, false), (-0.0, true)]), Ok(0.5));
-    assert_eq!(
-        auc(&[(1.0, true), (2.0, true)]),
-        Err(MetricError::OneClass {
-            positives: 2,
-            negatives: 0
-        })
-    );
+    assert_eq!(auc(&[(1.0, true), (2.0, true)]), Err(MetricError::OneClass { positives: 2, negatives: 0 }));
     assert_eq!(auc(&[]), Err(MetricError::NoSamples));
-    assert!(matches!(
-        auc(&[(1.0, true), (f64::NAN, false)]),
-        Err(MetricError::NotFinite { index: 1, .. })
-    ));
+    assert!(matches!(auc(&[(1.0, true), (f64::NAN, false)]), Err(MetricError::NotFinite { index: 1, .. })));
 }
 
 #[test]
@@ -148,11 +133,7 @@ fn sqnr_streams() {
 
 #[test]
 fn decibels_are_valid_json_even_when_infinite() {
-    for (db, text) in [
-        (31.5, "31.5"),
-        (f64::INFINITY, "\"inf\""),
-        (f64::NEG_INFINITY, "\"-inf\""),
-    ] {
+    for (db, text) in [(31.5, "31.5"), (f64::INFINITY, "\"inf\""), (f64::NEG_INFINITY, "\"-inf\"")] {
         assert_eq!(serde_json::to_string(&Decibel(db)).unwrap(), text);
         assert_eq!(serde_json::from_str::<Decibel>(text).unwrap(), Decibel(db));
     }
@@ -191,10 +172,7 @@ fn group_errors_are_means_of_means() {
     assert_eq!(errors.auc(&[0, 1]), Err(MetricError::NoLabel { index: 2 }));
     assert_eq!(
         errors.push(0, &[1.0], &[1.0, 2.0]),
-        Err(MetricError::NotAReconstruction {
-            outputs: 2,
-            inputs: 1
-        })
+        Err(MetricError::NotAReconstruction { outputs: 2, inputs: 1 })
     );
 }
 
@@ -220,12 +198,7 @@ fn scorer_computes_each_metric() {
         Metric::Accuracy,
         &[0, 1, 1, 2],
         &[],
-        &[
-            (&[], &[0.8, 0.1, 0.1]),
-            (&[], &[0.8, 0.1, 0.1]),
-            (&[], &[0.1, 0.8, 0.1]),
-            (&[], &[0.1, 0.1, 0.8]),
-        ],
+        &[(&[], &[0.8, 0.1, 0.1]), (&[], &[0.8, 0.1, 0.1]), (&[], &[0.1, 0.8, 0.1]), (&[], &[0.1, 0.1, 0.8])],
     );
     assert_eq!(accuracy, Ok(75.0));
     // Positives score 0.9 and 0.4, negatives 0.5 and 0.2: three pairs of four.
@@ -234,32 +207,17 @@ fn scorer_computes_each_metric() {
         Metric::Auc,
         &labels,
         &[],
-        &[
-            (&[], &[0.1, 0.9]),
-            (&[], &[0.5, 0.5]),
-            (&[], &[0.6, 0.4]),
-            (&[], &[0.8, 0.2]),
-        ],
+        &[(&[], &[0.1, 0.9]), (&[], &[0.5, 0.5]), (&[], &[0.6, 0.4]), (&[], &[0.8, 0.2])],
     );
     assert_eq!(two, Ok(0.75));
-    let one = score(
-        Metric::Auc,
-        &labels,
-        &[],
-        &[(&[], &[0.9]), (&[], &[0.5]), (&[], &[0.4]), (&[], &[0.2])],
-    );
+    let one = score(Metric::Auc, &labels, &[], &[(&[], &[0.9]), (&[], &[0.5]), (&[], &[0.4]), (&[], &[0.2])]);
     assert_eq!(one, Ok(0.75));
     // Group errors 0: (1 + 0) / 2, 1: 4, 2: 0.25; labels 0, 1, 1: one pair of two.
     let mse = score(
         Metric::Mse,
         &[0, 1, 1],
         &[0, 0, 1, 2],
-        &[
-            (&[0.0], &[1.0]),
-            (&[3.0], &[3.0]),
-            (&[1.0], &[3.0]),
-            (&[1.0], &[0.5]),
-        ],
+        &[(&[0.0], &[1.0]), (&[3.0], &[3.0]), (&[1.0], &[3.0]), (&[1.0], &[0.5])],
     );
     assert_eq!(mse, Ok(0.5));
 }
@@ -267,10 +225,7 @@ fn scorer_computes_each_metric() {
 #[test]
 fn a_model_that_does_not_suit_the_metric_is_an_error_that_says_so() {
     let push = |metric, labels: &[usize], output: &[f32]| {
-        Scorer::new(metric, labels, &[0])
-            .push(0, &[0.0; 4], output)
-            .unwrap_err()
-            .to_string()
+        Scorer::new(metric, labels, &[0]).push(0, &[0.0; 4], output).unwrap_err().to_string()
     };
     assert!(push(Metric::Auc, &[1], &[0.0; 3]).contains("the model has 3"));
     assert!(push(Metric::Auc, &[2], &[0.0; 2]).contains("has 2; use --metric accuracy"));
@@ -278,8 +233,5 @@ fn a_model_that_does_not_suit_the_metric_is_an_error_that_says_so() {
     assert!(push(Metric::Accuracy, &[], &[0.0]).contains("no label"));
     assert!(push(Metric::Accuracy, &[10], &[0.0; 10]).contains("label 10"));
     assert!(push(Metric::Mse, &[0], &[0.0; 10]).contains("10 outputs, 4 inputs"));
-    assert_eq!(
-        Scorer::new(Metric::Accuracy, &[], &[]).score(),
-        Err(MetricError::NoSamples)
-    );
+    assert_eq!(Scorer::new(Metric::Accuracy, &[], &[]).score(), Err(MetricError::NoSamples));
 }

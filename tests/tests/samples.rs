@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use ndarray_npy::{NpzWriter, WriteNpyError, WriteNpyExt};
 use tinyc::samples::{
-    InputQuant, InputSpec, Preprocess, SampleError, SampleFile, Samples, ShapeHint, find_beside,
-    sha256_hex, smooth_bytes,
+    InputQuant, InputSpec, Preprocess, SampleError, SampleFile, Samples, ShapeHint, find_beside, sha256_hex,
+    smooth_bytes,
 };
 
 /// A complete .npy stream, for `NpzWriter` and for files.
@@ -80,11 +80,7 @@ impl Folder {
 }
 
 fn spec(name: &str, shape: &[usize]) -> InputSpec {
-    InputSpec {
-        name: name.to_owned(),
-        shape: shape.to_vec(),
-        quant: None,
-    }
+    InputSpec { name: name.to_owned(), shape: shape.to_vec(), quant: None }
 }
 
 fn bind(path: &Path, specs: &[InputSpec], pre: &Preprocess) -> Result<Samples, SampleError> {
@@ -94,11 +90,7 @@ fn bind(path: &Path, specs: &[InputSpec], pre: &Preprocess) -> Result<Samples, S
 /// Binds an .npz of these arrays to one input without preprocessing.
 fn bind_npz(arrays: &[(&str, Npy)], input: &[usize]) -> Result<Samples, SampleError> {
     let folder = Folder::new();
-    bind(
-        &folder.npz("a.npz", arrays),
-        &[spec("image", input)],
-        &Preprocess::None,
-    )
+    bind(&folder.npz("a.npz", arrays), &[spec("image", input)], &Preprocess::None)
 }
 
 fn values(samples: &Samples, index: usize) -> Vec<f32> {
@@ -121,29 +113,14 @@ fn every_sample_type_becomes_the_same_float() {
     let half = [0x3c00u16, 0xc000, 0x3800, 0x7bff];
     let little: Vec<u8> = half.iter().flat_map(|h| h.to_le_bytes()).collect();
     let big: Vec<u8> = half.iter().flat_map(|h| h.to_be_bytes()).collect();
-    let f32_big: Vec<u8> = [1.5f32, -2.0, 0.0, 3.0]
-        .iter()
-        .flat_map(|v| v.to_be_bytes())
-        .collect();
+    let f32_big: Vec<u8> = [1.5f32, -2.0, 0.0, 3.0].iter().flat_map(|v| v.to_be_bytes()).collect();
     let cases = [
         (u8s(&[2, 2], [0, 1, 128, 255]), [0.0, 1.0, 128.0, 255.0]),
-        (
-            i8s(&[2, 2], &[-128, -1, 0, 127]),
-            [-128.0, -1.0, 0.0, 127.0],
-        ),
-        (
-            npy_raw("'<f2'", false, &[2, 2], &little),
-            [1.0, -2.0, 0.5, 65504.0],
-        ),
-        (
-            npy_raw("'>f2'", false, &[2, 2], &big),
-            [1.0, -2.0, 0.5, 65504.0],
-        ),
+        (i8s(&[2, 2], &[-128, -1, 0, 127]), [-128.0, -1.0, 0.0, 127.0]),
+        (npy_raw("'<f2'", false, &[2, 2], &little), [1.0, -2.0, 0.5, 65504.0]),
+        (npy_raw("'>f2'", false, &[2, 2], &big), [1.0, -2.0, 0.5, 65504.0]),
         (f32s(&[2, 2], &[0.1, -2.0, 0.0, 3.0]), [0.1, -2.0, 0.0, 3.0]),
-        (
-            npy_raw("'>f4'", false, &[2, 2], &f32_big),
-            [1.5, -2.0, 0.0, 3.0],
-        ),
+        (npy_raw("'>f4'", false, &[2, 2], &f32_big), [1.5, -2.0, 0.0, 3.0]),
     ];
     for (array, expected) in cases {
         let samples = bind_npz(&[("x", array)], &[1, 2]).unwrap();
@@ -167,9 +144,7 @@ fn fortran_order_is_put_in_c_order() {
     }
     let array = npy_raw("'|u1'", true, &[2, 3, 4], &payload);
     let samples = bind_npz(&[("x", array)], &[1, 1, 3, 4]).unwrap();
-    let expected: Vec<f32> = (0..3)
-        .flat_map(|h| (0..4).map(move |w| (100 + 10 * h + w) as f32))
-        .collect();
+    let expected: Vec<f32> = (0..3).flat_map(|h| (0..4).map(move |w| (100 + 10 * h + w) as f32)).collect();
     assert_eq!(values(&samples, 1), expected);
 }
 
@@ -178,15 +153,9 @@ fn one_input_takes_its_name_then_x_then_the_only_array() {
     let pick = |arrays: &[(&str, Npy)]| values(&bind_npz(arrays, &[1]).unwrap(), 0)[0];
     let one = |v| u8s(&[1, 1], [v]);
     assert_eq!(pick(&[("x", one(1)), ("image", one(2))]), 2.0);
-    assert_eq!(
-        pick(&[("other", one(3)), ("x", one(1)), ("y", one(0))]),
-        1.0
-    );
+    assert_eq!(pick(&[("other", one(3)), ("x", one(1)), ("y", one(0))]), 1.0);
     assert_eq!(pick(&[("arr_0", one(4))]), 4.0);
-    assert_eq!(
-        pick(&[("y", one(0)), ("source", one(0)), ("images", one(5))]),
-        5.0
-    );
+    assert_eq!(pick(&[("y", one(0)), ("source", one(0)), ("images", one(5))]), 5.0);
     let folder = Folder::new();
     let bare = folder.file("a.npy", &one(6).0);
     let samples = bind(&bare, &[spec("image", &[1])], &Preprocess::None).unwrap();
@@ -198,25 +167,16 @@ fn several_inputs_are_matched_by_name() {
     let folder = Folder::new();
     let specs = [spec("left", &[1, 2]), spec("right", &[1, 1])];
     let left = u8s(&[2, 2], [1, 2, 3, 4]);
-    let path = folder.npz(
-        "a.npz",
-        &[("right", i8s(&[2, 1], &[-5, -6])), ("left", left.clone())],
-    );
+    let path = folder.npz("a.npz", &[("right", i8s(&[2, 1], &[-5, -6])), ("left", left.clone())]);
     let samples = bind(&path, &specs, &Preprocess::None).unwrap();
     assert_eq!(samples.sample(1, 0).as_slice().unwrap(), [3.0, 4.0]);
     assert_eq!(samples.sample(1, 1).as_slice().unwrap(), [-6.0]);
 
     let path = folder.npz("b.npz", &[("x", left.clone()), ("left", left.clone())]);
     let error = bind(&path, &specs, &Preprocess::None).unwrap_err();
-    assert_says(
-        &error,
-        &["`right`", "`x`, `left`", "expected `left`, `right`"],
-    );
+    assert_says(&error, &["`right`", "`x`, `left`", "expected `left`, `right`"]);
 
-    let path = folder.npz(
-        "c.npz",
-        &[("right", u8s(&[3, 1], [1, 2, 3])), ("left", left)],
-    );
+    let path = folder.npz("c.npz", &[("right", u8s(&[3, 1], [1, 2, 3])), ("left", left)]);
     let error = bind(&path, &specs, &Preprocess::None).unwrap_err();
     assert_says(&error, &["`right` has 3 samples", "`left` has 2"]);
 }
@@ -255,9 +215,7 @@ fn unit_axes_may_come_and_go() {
 
 #[test]
 fn a_wrong_shape_says_what_probably_happened() {
-    let layout = |transpose: &[usize]| ShapeHint::Layout {
-        transpose: transpose.to_vec(),
-    };
+    let layout = |transpose: &[usize]| ShapeHint::Layout { transpose: transpose.to_vec() };
     for (array, input, expected) in [
         (vec![2, 8, 6, 3], vec![1, 3, 8, 6], layout(&[0, 3, 1, 2])),
         (vec![2, 3, 8, 6], vec![1, 8, 6, 3], layout(&[0, 2, 3, 1])),
@@ -271,15 +229,7 @@ fn a_wrong_shape_says_what_probably_happened() {
     ] {
         let n = array.iter().product();
         let error = bind_npz(&[("x", u8s(&array, vec![0; n]))], &input).unwrap_err();
-        assert_says(
-            &error,
-            &[
-                "`x`",
-                "`image`",
-                &format!("{array:?}"),
-                &format!("{input:?}"),
-            ],
-        );
+        assert_says(&error, &["`x`", "`image`", &format!("{array:?}"), &format!("{input:?}")]);
         match error {
             SampleError::Shape { hint, .. } => assert_eq!(*hint, expected, "{array:?}"),
             other => panic!("{other}"),
@@ -291,12 +241,9 @@ fn a_wrong_shape_says_what_probably_happened() {
 
 #[test]
 fn wrong_element_types_are_refused_by_name() {
-    for (descr, bytes, name) in [
-        ("'<f8'", 8, "float64"),
-        ("'<i8'", 8, "int64"),
-        ("'<u2'", 2, "uint16"),
-        ("'|b1'", 1, "bool"),
-    ] {
+    for (descr, bytes, name) in
+        [("'<f8'", 8, "float64"), ("'<i8'", 8, "int64"), ("'<u2'", 2, "uint16"), ("'|b1'", 1, "bool")]
+    {
         let array = npy_raw(descr, false, &[1, 1], &vec![0; bytes]);
         let error = bind_npz(&[("x", array)], &[1]).unwrap_err();
         assert_says(&error, &["`x`", "`image`", name, "float32"]);
@@ -309,11 +256,7 @@ fn wrong_element_types_are_refused_by_name() {
 
 #[test]
 fn nan_and_infinity_name_the_sample() {
-    for (bad, name) in [
-        (f32::NAN, "NaN"),
-        (f32::INFINITY, "inf"),
-        (f32::NEG_INFINITY, "-inf"),
-    ] {
+    for (bad, name) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
         let array = f32s(&[3, 2], &[0.0, 0.0, 0.0, 0.0, 0.0, bad]);
         let error = bind_npz(&[("x", array)], &[2]).unwrap_err();
         assert_says(&error, &["sample 2", "`x`", name]);
@@ -333,22 +276,13 @@ fn no_samples_is_an_error() {
 #[test]
 fn damaged_files_are_errors() {
     let folder = Folder::new();
-    let good = folder.npz(
-        "good.npz",
-        &[("x", u8s(&[400, 3], (0..1200).map(|i| i as u8)))],
-    );
+    let good = folder.npz("good.npz", &[("x", u8s(&[400, 3], (0..1200).map(|i| i as u8)))]);
     let bytes = fs::read(good).unwrap();
     let open = |name: &str, bytes: &[u8]| SampleFile::open(folder.file(name, bytes)).unwrap_err();
 
     assert_says(&open("empty.npz", b""), &["empty.npz", "0 bytes"]);
-    assert_says(
-        &open("model.npz", b"\x08\x07onnx"),
-        &["neither .npz nor .npy"],
-    );
-    assert_says(
-        &open("cut.npz", &bytes[..bytes.len() / 2]),
-        &["cut.npz", ".npz"],
-    );
+    assert_says(&open("model.npz", b"\x08\x07onnx"), &["neither .npz nor .npy"]);
+    assert_says(&open("cut.npz", &bytes[..bytes.len() / 2]), &["cut.npz", ".npz"]);
     // One flipped payload byte of an uncompressed archive: its checksum tells.
     let stored = folder.file("stored.npz", b"");
     let mut writer = NpzWriter::new(File::create(&stored).unwrap());
@@ -358,10 +292,7 @@ fn damaged_files_are_errors() {
     let mut flipped = fs::read(stored).unwrap();
     let at = flipped.windows(3).position(|w| w == [77, 88, 99]).unwrap();
     flipped[at] ^= 1;
-    assert_says(
-        &open("flipped.npz", &flipped),
-        &["`x`", "flipped.npz", "damaged", "checksum"],
-    );
+    assert_says(&open("flipped.npz", &flipped), &["`x`", "flipped.npz", "damaged", "checksum"]);
     // Every truncation and each single damaged header byte ends in an error or
     // in an array, never in a panic.
     let npy = u8s(&[2, 2], [1, 2, 3, 4]).0;
@@ -403,14 +334,7 @@ fn a_folder_is_concatenated_in_the_order_of_names() {
 
     for (name, x, y) in [("npz/1.npz", 7, 0), ("npz/2.npz", 8, 1)] {
         let scale = f32s(&[], &[0.5]);
-        folder.npz(
-            name,
-            &[
-                ("scale", scale),
-                ("y", u8s(&[1], [y])),
-                ("x", u8s(&[1, 2], [x, x])),
-            ],
-        );
+        folder.npz(name, &[("scale", scale), ("y", u8s(&[1], [y])), ("x", u8s(&[1, 2], [x, x]))]);
     }
     let samples = bind(&folder.path("npz"), &input, &Preprocess::None).unwrap();
     assert_eq!(values(&samples, 1), [8.0, 8.0]);
@@ -468,21 +392,14 @@ fn mean_and_std_per_channel_follow_the_channel_axis() {
     assert_eq!(values(&samples, 0), [1.0, 9.0, 0.5, -3.0, -1.75, 1.0]);
     assert_eq!(
         *samples.preprocess(0),
-        Preprocess::MeanStd {
-            mean: vec![10.0, 20.0, 30.0],
-            std: vec![2.0, 4.0, 8.0],
-            channel_axis: Some(1),
-        }
+        Preprocess::MeanStd { mean: vec![10.0, 20.0, 30.0], std: vec![2.0, 4.0, 8.0], channel_axis: Some(1) }
     );
 }
 
 #[test]
 fn a_channel_axis_that_is_unclear_must_be_named() {
-    let with_axis = |channel_axis| Preprocess::MeanStd {
-        mean: vec![0.0, 100.0],
-        std: vec![1.0, 1.0],
-        channel_axis,
-    };
+    let with_axis =
+        |channel_axis| Preprocess::MeanStd { mean: vec![0.0, 100.0], std: vec![1.0, 1.0], channel_axis };
     let folder = Folder::new();
     let path = folder.npz("a.npz", &[("x", u8s(&[1, 2, 2], [1, 2, 3, 4]))]);
     let input = [spec("i", &[1, 2, 2])];
@@ -537,29 +454,16 @@ fn bad_means_and_deviations_are_errors() {
     let tiny = Preprocess::from_options(None, Some("0.1"), false).unwrap();
     assert_says(&bind(&tiny), &["overflow", "--std"]);
     // A recorded preprocessing is checked as well.
-    let recorded = Preprocess::MeanStd {
-        mean: vec![0.0],
-        std: vec![0.0],
-        channel_axis: None,
-    };
+    let recorded = Preprocess::MeanStd { mean: vec![0.0], std: vec![0.0], channel_axis: None };
     assert_says(&bind(&recorded), &["std 0"]);
 }
 
 #[test]
 fn codes_pass_through_and_unsigned_codes_lose_128() {
     let codes = Preprocess::from_options(None, None, true).unwrap();
-    let input = InputSpec {
-        quant: Some(InputQuant {
-            scale: 0.5,
-            zero_point: -3,
-        }),
-        ..spec("i", &[1, 4])
-    };
+    let input = InputSpec { quant: Some(InputQuant { scale: 0.5, zero_point: -3 }), ..spec("i", &[1, 4]) };
     let folder = Folder::new();
-    for array in [
-        i8s(&[1, 4], &[-128, -3, 0, 127]),
-        u8s(&[1, 4], [0, 125, 128, 255]),
-    ] {
+    for array in [i8s(&[1, 4], &[-128, -3, 0, 127]), u8s(&[1, 4], [0, 125, 128, 255])] {
         let path = folder.npz("a.npz", &[("x", array)]);
         let samples = bind(&path, std::slice::from_ref(&input), &codes).unwrap();
         assert_eq!(samples.codes(0, 0).unwrap(), [-128, -3, 0, 127]);
@@ -598,18 +502,12 @@ fn labels_are_checked_when_asked_for() {
     let i64s: Vec<u8> = [7i64, 1, 2].iter().flat_map(|v| v.to_le_bytes()).collect();
     let column = npy_raw("'<i8'", false, &[3, 1], &i64s);
     assert_eq!(with_y(column).sample_labels().unwrap(), [7, 1, 2]);
-    let f64s: Vec<u8> = [0f64, 1., 2.]
-        .iter()
-        .flat_map(|v| v.to_le_bytes())
-        .collect();
+    let f64s: Vec<u8> = [0f64, 1., 2.].iter().flat_map(|v| v.to_le_bytes()).collect();
     let reals = npy_raw("'<f8'", false, &[3], &f64s);
     assert_eq!(with_y(reals).sample_labels().unwrap(), [0, 1, 2]);
 
     let error = |y: Npy| with_y(y).sample_labels().unwrap_err();
-    assert_says(
-        &error(u8s(&[2], [0, 1])),
-        &["`y` has 2", "expected 3", "sample"],
-    );
+    assert_says(&error(u8s(&[2], [0, 1])), &["`y` has 2", "expected 3", "sample"]);
     assert_says(&error(u8s(&[4], [0; 4])), &["`y` has 4", "expected 3"]);
     assert_says(&error(i8s(&[3], &[0, 1, -1])), &["element 2", "-1"]);
     assert_says(&error(f32s(&[3], &[0.0, 0.5, 1.0])), &["element 1", "0.5"]);
@@ -629,10 +527,7 @@ fn group_labels_join_source_and_y() {
     let groups = with(&[("x", x()), ("source", source()), ("y", u8s(&[2], [0, 1]))]).unwrap();
     assert_eq!((groups.source, groups.labels), (vec![0, 1, 1], vec![0, 1]));
     let groups = with(&[("x", x()), ("y", u8s(&[3], [0, 1, 0]))]).unwrap();
-    assert_eq!(
-        (groups.source, groups.labels),
-        (vec![0, 1, 2], vec![0, 1, 0])
-    );
+    assert_eq!((groups.source, groups.labels), (vec![0, 1, 2], vec![0, 1, 0]));
     let error = with(&[("x", x()), ("source", source()), ("y", u8s(&[1], [0]))]).unwrap_err();
     assert_says(&error, &["`y` has 1", "expected 2", "group of `source`"]);
     let short = u8s(&[2], [0, 1]);
@@ -750,19 +645,11 @@ fn synthetic_samples_go_through_the_preprocessing() {
     let specs = [spec("a", &[1, 64])];
     let samples = Samples::synthetic(&specs, &pre, 4, 0).unwrap();
     let pixels = samples.pixels(3, 0).unwrap().to_vec();
-    let expected: Vec<f32> = pixels
-        .iter()
-        .map(|&p| (f32::from(p) - 128.0) / 64.0)
-        .collect();
+    let expected: Vec<f32> = pixels.iter().map(|&p| (f32::from(p) - 128.0) / 64.0).collect();
     assert_eq!(values(&samples, 3), expected);
 
-    let quantized = [InputSpec {
-        quant: Some(InputQuant {
-            scale: 1.0,
-            zero_point: 0,
-        }),
-        ..spec("a", &[1, 64])
-    }];
+    let quantized =
+        [InputSpec { quant: Some(InputQuant { scale: 1.0, zero_point: 0 }), ..spec("a", &[1, 64]) }];
     let codes = Samples::synthetic(&quantized, &Preprocess::Codes, 4, 0).unwrap();
     let expected: Vec<i8> = pixels.iter().map(|&p| (i16::from(p) - 128) as i8).collect();
     assert_eq!(codes.codes(3, 0).unwrap(), expected);

@@ -23,11 +23,7 @@ pub(super) struct Bound {
 
 impl Bound {
     /// Checks `array` against the input and keeps its data.
-    pub(super) fn new(
-        array: Array,
-        spec: &InputSpec,
-        preprocess: &Preprocess,
-    ) -> Result<Bound, SampleError> {
+    pub(super) fn new(array: Array, spec: &InputSpec, preprocess: &Preprocess) -> Result<Bound, SampleError> {
         let preprocess = preprocess.resolve(&spec.name, &spec.shape)?;
         check_dtype(&array, spec, &preprocess)?;
         shape::check(&array.shape, &spec.shape).map_err(|hint| SampleError::Shape {
@@ -39,30 +35,17 @@ impl Bound {
         })?;
         let size = spec.shape.iter().product();
         if array.data.is_empty() {
-            return Err(SampleError::NoSamples {
-                array: array.label().to_owned(),
-                shape: array.shape,
-            });
+            return Err(SampleError::NoSamples { array: array.label().to_owned(), shape: array.shape });
         }
         check_finite(&array, size, &preprocess)?;
-        Ok(Bound {
-            spec: spec.clone(),
-            preprocess,
-            len: array.shape[0],
-            data: array.data,
-            size,
-        })
+        Ok(Bound { spec: spec.clone(), preprocess, len: array.shape[0], data: array.data, size })
     }
 
     pub(super) fn sample(&self, index: usize) -> ArrayD<f32> {
         let mut values = self.stored(index);
         match &self.preprocess {
             Preprocess::None => {}
-            Preprocess::MeanStd {
-                mean,
-                std,
-                channel_axis,
-            } => {
+            Preprocess::MeanStd { mean, std, channel_axis } => {
                 let inner: usize = match channel_axis {
                     Some(axis) => self.spec.shape[axis + 1..].iter().product(),
                     None => self.size,
@@ -122,11 +105,7 @@ impl Bound {
     }
 }
 
-fn check_dtype(
-    array: &Array,
-    spec: &InputSpec,
-    preprocess: &Preprocess,
-) -> Result<(), SampleError> {
+fn check_dtype(array: &Array, spec: &InputSpec, preprocess: &Preprocess) -> Result<(), SampleError> {
     let (ok, expected) = match preprocess {
         Preprocess::Codes => (
             matches!(array.dtype, DType::U8 | DType::I8),
@@ -146,9 +125,7 @@ fn check_dtype(
         });
     }
     if *preprocess == Preprocess::Codes && spec.quant.is_none() {
-        return Err(SampleError::CodesWithoutQuantization {
-            input: spec.name.clone(),
-        });
+        return Err(SampleError::CodesWithoutQuantization { input: spec.name.clone() });
     }
     Ok(())
 }
@@ -174,12 +151,7 @@ fn check_finite(array: &Array, size: usize, preprocess: &Preprocess) -> Result<(
     for (&mean, &std) in mean.iter().zip(std) {
         let worst = (max_abs as f32 + mean.abs()) / std;
         if !worst.is_finite() {
-            return Err(SampleError::Overflow {
-                array: array.label().to_owned(),
-                max_abs,
-                mean,
-                std,
-            });
+            return Err(SampleError::Overflow { array: array.label().to_owned(), max_abs, mean, std });
         }
     }
     Ok(())

@@ -196,9 +196,7 @@ pub enum SampleError {
         std: f32,
     },
     /// A list of numbers on the command line does not parse.
-    #[error(
-        "{option} `{given}`: `{part}` is not a finite number; write for example 125.3,123,113.9"
-    )]
+    #[error("{option} `{given}`: `{part}` is not a finite number; write for example 125.3,123,113.9")]
     ParseList {
         /// `--mean` or `--std`.
         option: &'static str,
@@ -228,9 +226,7 @@ pub enum SampleError {
         value: f32,
     },
     /// A standard deviation that cannot divide.
-    #[error(
-        "std {value} of channel {channel} must be positive and finite, since samples are divided by it"
-    )]
+    #[error("std {value} of channel {channel} must be positive and finite, since samples are divided by it")]
     Std {
         /// Position in the list.
         channel: usize,
@@ -282,10 +278,7 @@ pub enum SampleError {
         path: PathBuf,
     },
     /// Labels or group numbers with more than one axis.
-    #[error(
-        "array `{array}` has shape {shape:?}: expected one number each{}",
-        OneHot(shape)
-    )]
+    #[error("array `{array}` has shape {shape:?}: expected one number each{}", OneHot(shape))]
     LabelShape {
         /// `y` or `source`.
         array: &'static str,
@@ -348,9 +341,7 @@ impl fmt::Display for ShapeHint {
                 )
             }
             ShapeHint::Order => f.write_str(": the sizes agree, their order does not; transpose"),
-            ShapeHint::NoSampleAxis => {
-                f.write_str(": the array looks like a single sample; save x[None]")
-            }
+            ShapeHint::NoSampleAxis => f.write_str(": the array looks like a single sample; save x[None]"),
             ShapeHint::Reshape => {
                 f.write_str(": the number of elements agrees; reshape if the order is the same")
             }

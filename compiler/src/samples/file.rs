@@ -40,15 +40,8 @@ impl SampleFile {
     pub fn open(path: impl AsRef<Path>) -> Result<SampleFile, SampleError> {
         let path = path.as_ref();
         let is_dir = fs::metadata(path).map_err(|e| io(path, e))?.is_dir();
-        let arrays = if is_dir {
-            read_dir(path)?
-        } else {
-            read_file(path)?
-        };
-        Ok(SampleFile {
-            path: path.to_owned(),
-            arrays,
-        })
+        let arrays = if is_dir { read_dir(path)? } else { read_file(path)? };
+        Ok(SampleFile { path: path.to_owned(), arrays })
     }
 
     /// Where the samples came from.
@@ -106,11 +99,7 @@ pub fn sha256_hex(path: impl AsRef<Path>) -> Result<String, SampleError> {
     } else {
         hash_file(path, &mut hasher)?;
     }
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect())
+    Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
 
 fn hash_file(path: &Path, hasher: &mut Sha256) -> Result<(), SampleError> {
@@ -125,40 +114,27 @@ fn hash_file(path: &Path, hasher: &mut Sha256) -> Result<(), SampleError> {
 }
 
 fn io(path: &Path, source: std::io::Error) -> SampleError {
-    SampleError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    SampleError::Io { path: path.to_owned(), source }
 }
 
 fn read_file(path: &Path) -> Result<Vec<Array>, SampleError> {
     let mut file = File::open(path).map_err(|e| io(path, e))?;
     let mut magic = Vec::new();
-    (&mut file)
-        .take(6)
-        .read_to_end(&mut magic)
-        .map_err(|e| io(path, e))?;
+    (&mut file).take(6).read_to_end(&mut magic).map_err(|e| io(path, e))?;
     file.rewind().map_err(|e| io(path, e))?;
     if magic.is_empty() {
-        Err(SampleError::EmptyFile {
-            path: path.to_owned(),
-        })
+        Err(SampleError::EmptyFile { path: path.to_owned() })
     } else if magic == b"\x93NUMPY" {
         Ok(vec![Array::read_npy(file, None, path)?])
     } else if magic.starts_with(b"PK") {
         read_npz(file, path)
     } else {
-        Err(SampleError::NotNumpy {
-            path: path.to_owned(),
-        })
+        Err(SampleError::NotNumpy { path: path.to_owned() })
     }
 }
 
 fn read_npz(file: File, path: &Path) -> Result<Vec<Array>, SampleError> {
-    let bad = |detail: String| SampleError::BadArchive {
-        path: path.to_owned(),
-        detail,
-    };
+    let bad = |detail: String| SampleError::BadArchive { path: path.to_owned(), detail };
     let mut archive = ZipArchive::new(file).map_err(|e| bad(e.to_string()))?;
     let mut arrays = Vec::new();
     for index in 0..archive.len() {
@@ -205,9 +181,7 @@ fn read_dir(path: &Path) -> Result<Vec<Array>, SampleError> {
     for (index, file) in files.iter().enumerate() {
         let arrays = read_file(file)?;
         if several && kind == Kind::Npz && arrays.iter().any(|a| a.label() == "source") {
-            return Err(SampleError::GroupsInDirectory {
-                path: path.to_owned(),
-            });
+            return Err(SampleError::GroupsInDirectory { path: path.to_owned() });
         }
         if index == 0 {
             joined = arrays;
@@ -220,22 +194,13 @@ fn read_dir(path: &Path) -> Result<Vec<Array>, SampleError> {
 
 /// Appends the arrays of one more file, matched by name.
 fn join(joined: &mut [Array], arrays: Vec<Array>, file: &Path) -> Result<(), SampleError> {
-    let mismatch = |detail: String| SampleError::DirectoryMismatch {
-        path: file.to_owned(),
-        detail,
-    };
-    if let Some(missing) = joined
-        .iter()
-        .find(|a| arrays.iter().all(|b| b.name != a.name))
-    {
+    let mismatch = |detail: String| SampleError::DirectoryMismatch { path: file.to_owned(), detail };
+    if let Some(missing) = joined.iter().find(|a| arrays.iter().all(|b| b.name != a.name)) {
         return Err(mismatch(format!("it has no array `{}`", missing.label())));
     }
     for array in arrays {
         let Some(all) = joined.iter_mut().find(|a| a.name == array.name) else {
-            return Err(mismatch(format!(
-                "its array `{}` is new there",
-                array.label()
-            )));
+            return Err(mismatch(format!("its array `{}` is new there", array.label())));
         };
         let differs = || {
             mismatch(format!(

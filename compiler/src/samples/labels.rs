@@ -18,10 +18,7 @@ pub struct GroupLabels {
 /// One integer from 0 an element; the array is `(n,)`, or `(n, 1)`.
 fn integers(array: &Array, name: &'static str) -> Result<Vec<usize>, SampleError> {
     if array.shape.is_empty() || array.shape[1..].iter().any(|&s| s != 1) {
-        return Err(SampleError::LabelShape {
-            array: name,
-            shape: array.shape.clone(),
-        });
+        return Err(SampleError::LabelShape { array: name, shape: array.shape.clone() });
     }
     (0..array.data.len())
         .map(|index| {
@@ -30,11 +27,7 @@ fn integers(array: &Array, name: &'static str) -> Result<Vec<usize>, SampleError
             if value.fract() == 0.0 && (0.0..4_294_967_296.0).contains(&value) {
                 Ok(value as usize)
             } else {
-                Err(SampleError::LabelValue {
-                    array: name,
-                    index,
-                    value,
-                })
+                Err(SampleError::LabelValue { array: name, index, value })
             }
         })
         .collect()
@@ -52,10 +45,7 @@ pub(super) fn per_group(
     samples: usize,
 ) -> Result<GroupLabels, SampleError> {
     let Some(source) = source else {
-        return Ok(GroupLabels {
-            source: (0..samples).collect(),
-            labels: per_sample(y, samples)?,
-        });
+        return Ok(GroupLabels { source: (0..samples).collect(), labels: per_sample(y, samples)? });
     };
     let source = one_per(source, "source", samples, "sample")?;
     let labels = integers(y, "y")?;
@@ -80,12 +70,7 @@ fn one_per(
 ) -> Result<Vec<usize>, SampleError> {
     let values = integers(array, name)?;
     if values.len() != expected {
-        return Err(SampleError::LabelCount {
-            array: name,
-            given: values.len(),
-            expected,
-            per,
-        });
+        return Err(SampleError::LabelCount { array: name, given: values.len(), expected, per });
     }
     Ok(values)
 }

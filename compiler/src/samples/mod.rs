@@ -84,10 +84,8 @@ impl Samples {
         preprocess: &Preprocess,
     ) -> Result<Samples, SampleError> {
         // All are found before the first is taken, so that an error lists all.
-        let indices = specs
-            .iter()
-            .map(|spec| find_array(&file, spec, specs))
-            .collect::<Result<Vec<_>, _>>()?;
+        let indices =
+            specs.iter().map(|spec| find_array(&file, spec, specs)).collect::<Result<Vec<_>, _>>()?;
         let path = file.path().to_owned();
         let mut arrays: Vec<Option<Array>> = file.into_arrays().into_iter().map(Some).collect();
         let mut inputs: Vec<Bound> = Vec::with_capacity(specs.len());
@@ -149,28 +147,15 @@ impl Samples {
                         let reals = bytes.iter().map(|&b| f32::from(b) / 256.0).collect();
                         (DType::F32, ArrayData::F32(reals))
                     }
-                    Preprocess::MeanStd { .. } | Preprocess::Codes => {
-                        (DType::U8, ArrayData::U8(bytes))
-                    }
+                    Preprocess::MeanStd { .. } | Preprocess::Codes => (DType::U8, ArrayData::U8(bytes)),
                 };
                 let mut shape = vec![len];
                 shape.extend(&spec.shape);
-                let array = Array {
-                    name: Some("(synthetic)".to_owned()),
-                    dtype,
-                    shape,
-                    data,
-                };
+                let array = Array { name: Some("(synthetic)".to_owned()), dtype, shape, data };
                 Bound::new(array, spec, preprocess)
             })
             .collect::<Result<_, _>>()?;
-        Ok(Samples {
-            inputs,
-            len,
-            path: PathBuf::from("(synthetic)"),
-            labels: None,
-            groups: None,
-        })
+        Ok(Samples { inputs, len, path: PathBuf::from("(synthetic)"), labels: None, groups: None })
     }
 
     /// Number of samples.
@@ -262,26 +247,19 @@ impl Samples {
     }
 
     fn label_array(&self) -> Result<&Array, SampleError> {
-        self.labels.as_ref().ok_or_else(|| SampleError::NoLabels {
-            path: self.path.clone(),
-        })
+        self.labels.as_ref().ok_or_else(|| SampleError::NoLabels { path: self.path.clone() })
     }
 }
 
 /// Index in `file.arrays()` of the array that feeds `spec`.
-fn find_array(
-    file: &SampleFile,
-    spec: &InputSpec,
-    specs: &[InputSpec],
-) -> Result<usize, SampleError> {
+fn find_array(file: &SampleFile, spec: &InputSpec, specs: &[InputSpec]) -> Result<usize, SampleError> {
     let arrays = file.arrays();
     let named = |name: &str| arrays.iter().position(|a| a.name.as_deref() == Some(name));
     if let Some(index) = named(&spec.name) {
         return Ok(index);
     }
     let reserved = [Some(LABELS), Some(GROUPS)];
-    let mut candidates =
-        (0..arrays.len()).filter(|&i| !reserved.contains(&arrays[i].name.as_deref()));
+    let mut candidates = (0..arrays.len()).filter(|&i| !reserved.contains(&arrays[i].name.as_deref()));
     if specs.len() == 1 {
         if let Some(index) = named(ONLY_INPUT) {
             return Ok(index);

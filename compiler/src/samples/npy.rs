@@ -191,17 +191,10 @@ impl Array {
     /// [`SampleError::BadArray`] if the header is malformed or the payload is
     /// longer or shorter than it says, [`SampleError::UnsupportedDtype`] if the
     /// elements are not plain numbers.
-    pub fn read_npy(
-        mut reader: impl Read,
-        name: Option<String>,
-        path: &Path,
-    ) -> Result<Array, SampleError> {
+    pub fn read_npy(mut reader: impl Read, name: Option<String>, path: &Path) -> Result<Array, SampleError> {
         let label = name.clone().unwrap_or_else(|| "(unnamed)".to_owned());
-        let bad = |detail: String| SampleError::BadArray {
-            path: path.to_owned(),
-            array: label.clone(),
-            detail,
-        };
+        let bad =
+            |detail: String| SampleError::BadArray { path: path.to_owned(), array: label.clone(), detail };
         let header = Header::from_reader(&mut reader).map_err(|e| bad(header_detail(e)))?;
         let descr = header.type_descriptor.as_string();
         let Some((dtype, big_endian)) = descr.and_then(|d| DType::parse(d)) else {
@@ -235,12 +228,7 @@ impl Array {
         if header.layout.is_fortran() && header.shape.len() > 1 {
             data = to_c_order(data, &header.shape);
         }
-        Ok(Array {
-            name,
-            dtype,
-            shape: header.shape,
-            data,
-        })
+        Ok(Array { name, dtype, shape: header.shape, data })
     }
 }
 
@@ -272,11 +260,7 @@ fn decode(dtype: DType, big_endian: bool, bytes: Vec<u8>) -> ArrayData {
         DType::U32 => ArrayData::I64(words!(u32).map(i64::from).collect()),
         DType::I32 => ArrayData::I64(words!(i32).map(i64::from).collect()),
         DType::I64 => ArrayData::I64(words!(i64).collect()),
-        DType::U64 => ArrayData::I64(
-            words!(u64)
-                .map(|v| i64::try_from(v).unwrap_or(i64::MAX))
-                .collect(),
-        ),
+        DType::U64 => ArrayData::I64(words!(u64).map(|v| i64::try_from(v).unwrap_or(i64::MAX)).collect()),
     }
 }
 

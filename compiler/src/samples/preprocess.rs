@@ -63,11 +63,7 @@ impl Preprocess {
                 *list = vec![single; channels];
             }
         }
-        let preprocess = Preprocess::MeanStd {
-            mean,
-            std,
-            channel_axis: None,
-        };
+        let preprocess = Preprocess::MeanStd { mean, std, channel_axis: None };
         preprocess.validate()?;
         Ok(preprocess)
     }
@@ -83,10 +79,7 @@ impl Preprocess {
             return Ok(());
         };
         if mean.len() != std.len() || mean.is_empty() {
-            return Err(SampleError::MeanStdLength {
-                mean: mean.len(),
-                std: std.len(),
-            });
+            return Err(SampleError::MeanStdLength { mean: mean.len(), std: std.len() });
         }
         if let Some(channel) = mean.iter().position(|m| !m.is_finite()) {
             let value = mean[channel];
@@ -108,19 +101,11 @@ impl Preprocess {
     /// means; [`SampleError::ChannelAxisAmbiguous`] if several have.
     pub fn resolve(&self, input: &str, shape: &[usize]) -> Result<Preprocess, SampleError> {
         self.validate()?;
-        let Preprocess::MeanStd {
-            mean,
-            std,
-            channel_axis,
-        } = self
-        else {
+        let Preprocess::MeanStd { mean, std, channel_axis } = self else {
             return Ok(self.clone());
         };
-        let resolved = |channel_axis| Preprocess::MeanStd {
-            mean: mean.clone(),
-            std: std.clone(),
-            channel_axis,
-        };
+        let resolved =
+            |channel_axis| Preprocess::MeanStd { mean: mean.clone(), std: std.clone(), channel_axis };
         let given = mean.len();
         if given == 1 {
             return Ok(resolved(None));
@@ -153,11 +138,9 @@ fn parse_list(option: &'static str, given: &str) -> Result<Vec<f32>, SampleError
         .split(',')
         .map(|part| match part.trim().parse::<f32>() {
             Ok(value) if value.is_finite() => Ok(value),
-            _ => Err(SampleError::ParseList {
-                option,
-                given: given.to_owned(),
-                part: part.trim().to_owned(),
-            }),
+            _ => {
+                Err(SampleError::ParseList { option, given: given.to_owned(), part: part.trim().to_owned() })
+            }
         })
         .collect()
 }

@@ -23,12 +23,7 @@ pub(super) fn check(array: &[usize], input: &[usize]) -> Result<(), ShapeHint> {
 
 /// Axes of size other than 1, as (axis, size).
 fn squeeze(shape: &[usize]) -> Vec<(usize, usize)> {
-    shape
-        .iter()
-        .copied()
-        .enumerate()
-        .filter(|&(_, size)| size != 1)
-        .collect()
+    shape.iter().copied().enumerate().filter(|&(_, size)| size != 1).collect()
 }
 
 fn sizes(axes: &[(usize, usize)]) -> Vec<usize> {
@@ -45,9 +40,7 @@ fn hint(array: &[usize], given: &[(usize, usize)], wanted: &[(usize, usize)]) ->
             let mut rotated = given.to_vec();
             rotated.rotate_left(shift);
             if sizes(&rotated) == wanted {
-                return ShapeHint::Layout {
-                    transpose: transpose(array, &rotated),
-                };
+                return ShapeHint::Layout { transpose: transpose(array, &rotated) };
             }
         }
     }
@@ -57,8 +50,7 @@ fn hint(array: &[usize], given: &[(usize, usize)], wanted: &[(usize, usize)]) ->
     sorted_wanted.sort_unstable();
     if sorted_given == sorted_wanted {
         ShapeHint::Order
-    } else if !array.is_empty()
-        && wanted.iter().product::<usize>() == sorted_given.iter().product::<usize>()
+    } else if !array.is_empty() && wanted.iter().product::<usize>() == sorted_given.iter().product::<usize>()
     {
         ShapeHint::Reshape
     } else {

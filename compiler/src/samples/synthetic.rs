@@ -47,10 +47,7 @@ pub fn smooth_bytes(shape: &[usize], seed: u64, stream: u64) -> Vec<u8> {
         points[axis] = size;
     }
     let scale = (STEP as u64).pow(sizes.len() as u32);
-    field
-        .into_iter()
-        .map(|v| ((v + scale / 2) / scale) as u8)
-        .collect()
+    field.into_iter().map(|v| ((v + scale / 2) / scale) as u8).collect()
 }
 
 /// Stretches the middle axis of `[outer][points][inner]` to `size` elements,
@@ -62,11 +59,7 @@ fn interpolate_axis(field: &[u64], points: usize, inner: usize, size: usize) -> 
             let (low, weight) = (i / STEP, (i % STEP) as u64);
             let a = &block[low * inner..][..inner];
             let b = &block[(low + 1) * inner..][..inner];
-            out.extend(
-                a.iter()
-                    .zip(b)
-                    .map(|(a, b)| a * (STEP as u64 - weight) + b * weight),
-            );
+            out.extend(a.iter().zip(b).map(|(a, b)| a * (STEP as u64 - weight) + b * weight));
         }
     }
     out

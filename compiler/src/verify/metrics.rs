@@ -56,9 +56,7 @@ pub enum MetricError {
         outputs: usize,
     },
     /// A label beyond the outputs.
-    #[error(
-        "sample {index} has label {label}, the model has {outputs} outputs: labels count from 0"
-    )]
+    #[error("sample {index} has label {label}, the model has {outputs} outputs: labels count from 0")]
     LabelOutOfRange {
         /// Sample.
         index: usize,
@@ -216,11 +214,7 @@ impl Sqnr {
     /// # Panics
     /// If the lengths differ, which is a bug of the caller.
     pub fn push(&mut self, reference: &[f32], value: &[f32]) {
-        assert_eq!(
-            reference.len(),
-            value.len(),
-            "tinyc bug: SQNR of unlike tensors"
-        );
+        assert_eq!(reference.len(), value.len(), "tinyc bug: SQNR of unlike tensors");
         for (&r, &v) in reference.iter().zip(value) {
             let (r, v) = (f64::from(r), f64::from(v));
             self.signal += r * r;
@@ -278,9 +272,7 @@ impl OutputDiff {
         for (&r, &v) in reference.iter().zip(value) {
             if r != v {
                 let diff = (f64::from(r) - f64::from(v)).abs();
-                self.max_abs = self
-                    .max_abs
-                    .max(if diff.is_nan() { f64::INFINITY } else { diff });
+                self.max_abs = self.max_abs.max(if diff.is_nan() { f64::INFINITY } else { diff });
             }
         }
     }
@@ -339,10 +331,7 @@ impl RankedScores {
             negatives += down;
         }
         if positives == 0 || negatives == 0 {
-            return Err(MetricError::OneClass {
-                positives,
-                negatives,
-            });
+            return Err(MetricError::OneClass { positives, negatives });
         }
         let twice_pairs = 2 * u128::from(positives) * u128::from(negatives);
         Ok(twice_u as f64 / twice_pairs as f64)
@@ -364,16 +353,10 @@ impl GroupErrors {
     /// [`MetricError::NotAReconstruction`] if the lengths differ or are 0.
     pub fn push(&mut self, group: usize, input: &[f32], output: &[f32]) -> Result<(), MetricError> {
         if input.len() != output.len() || input.is_empty() {
-            return Err(MetricError::NotAReconstruction {
-                outputs: output.len(),
-                inputs: input.len(),
-            });
+            return Err(MetricError::NotAReconstruction { outputs: output.len(), inputs: input.len() });
         }
-        let squares: f64 = input
-            .iter()
-            .zip(output)
-            .map(|(&x, &y)| (f64::from(y) - f64::from(x)).powi(2))
-            .sum();
+        let squares: f64 =
+            input.iter().zip(output).map(|(&x, &y)| (f64::from(y) - f64::from(x)).powi(2)).sum();
         let slot = self.slot(group);
         slot.0 += squares / input.len() as f64;
         slot.1 += 1;
@@ -392,10 +375,7 @@ impl GroupErrors {
     /// Mean over each group's samples of their mean squared errors; `None` for a
     /// group without samples.
     pub fn scores(&self) -> Vec<Option<f64>> {
-        self.groups
-            .iter()
-            .map(|&(sum, count)| (count > 0).then(|| sum / count as f64))
-            .collect()
+        self.groups.iter().map(|&(sum, count)| (count > 0).then(|| sum / count as f64)).collect()
     }
 
     /// Area under the ROC curve over the groups, label 1 = anomaly. Groups
@@ -437,10 +417,7 @@ pub struct Scorer<'a> {
 enum State<'a> {
     Accuracy(HitRate),
     Auc(RankedScores),
-    Mse {
-        source: &'a [usize],
-        errors: GroupErrors,
-    },
+    Mse { source: &'a [usize], errors: GroupErrors },
 }
 
 impl<'a> Scorer<'a> {
@@ -450,10 +427,7 @@ impl<'a> Scorer<'a> {
         let state = match metric {
             Metric::Accuracy => State::Accuracy(HitRate::default()),
             Metric::Auc => State::Auc(RankedScores::default()),
-            Metric::Mse => State::Mse {
-                source,
-                errors: GroupErrors::default(),
-            },
+            Metric::Mse => State::Mse { source, errors: GroupErrors::default() },
         };
         Scorer { labels, state }
     }
@@ -468,11 +442,7 @@ impl<'a> Scorer<'a> {
             State::Accuracy(rate) => {
                 let label = label(self.labels, index)?;
                 if label >= output.len() {
-                    return Err(MetricError::LabelOutOfRange {
-                        index,
-                        label,
-                        outputs: output.len(),
-                    });
+                    return Err(MetricError::LabelOutOfRange { index, label, outputs: output.len() });
                 }
                 rate.push_label(output, label);
             }
@@ -481,9 +451,7 @@ impl<'a> Scorer<'a> {
                     [only] => only,
                     [_, class_1] => class_1,
                     _ => {
-                        return Err(MetricError::NotAScore {
-                            outputs: output.len(),
-                        });
+                        return Err(MetricError::NotAScore { outputs: output.len() });
                     }
                 };
                 let score = f64::from(score);
