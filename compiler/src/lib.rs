@@ -18,6 +18,7 @@ pub mod onnx;
 pub mod ops;
 pub mod passes;
 pub mod quant;
+pub mod target;
 
 /// A model between import and planning: the graph and its side tables.
 #[derive(Debug, Clone)]
