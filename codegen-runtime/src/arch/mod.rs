@@ -1,0 +1,9 @@
+//! The primitives that kernels are built on, for the machine at hand.
+//!
+//! Which file is chosen follows from the chip, not from `cfg`: an emitted crate
+//! has its own version of this file that names the one its chip asks for. Here
+//! it is the portable one, which every other one must equal bit for bit.
+
+pub mod portable;
+
+pub use self::portable::{dots, requantize, sums};

@@ -1,0 +1,48 @@
+//! The head of a constants blob that convolutions and dense layers share.
+//!
+//! In: `[bias i32 x channels][m i32 x channels]`, then, if there are shifts,
+//! `[k u8 x channels, padded to a multiple of 4]`, then the weights. Out: the
+//! constants of a channel. Invariant: the bias holds the layer's bias minus the
+//! input's zero point times the sum of the channel's weights, so that kernels
+//! multiply raw codes.
+
+use super::super::arch;
+use super::super::requant::Out;
+use super::super::view::{Bytes, Consts};
+
+/// The per-channel constants of a layer.
+#[derive(Clone, Copy)]
+pub struct Channels<'a> {
+    consts: Consts<'a>,
+    channels: usize,
+    shifts: bool,
+    out: Out,
+}
+
+impl<'a> Channels<'a> {
+    /// The constants of `channels` output channels, at the start of `consts`.
+    #[inline(always)]
+    pub fn new(consts: Consts<'a>, channels: usize, shifts: bool, out: Out) -> Self {
+        Channels { consts, channels, shifts, out }
+    }
+
+    /// The `len` bytes of weights that follow.
+    #[inline(always)]
+    pub fn weights(self, len: usize) -> Consts<'a> {
+        let shift_bytes = if self.shifts { (self.channels + 3) & !3 } else { 0 };
+        self.consts.sub(self.channels * 8 + shift_bytes, len)
+    }
+
+    /// Adds the biases to the `N` accumulators of the channels from `first`
+    /// on, requantizes them, and writes the codes to `out[first..]`.
+    #[inline(always)]
+    pub fn finish<const N: usize>(self, first: usize, accumulators: [i32; N], out: Bytes<'_>) {
+        for (n, acc) in accumulators.into_iter().enumerate() {
+            let channel = first + n;
+            let bias = self.consts.i32_at(channel * 4);
+            let m = self.consts.i32_at((self.channels + channel) * 4);
+            let k = if self.shifts { u32::from(self.consts.u8_at(self.channels * 8 + channel)) } else { 0 };
+            out.set(channel, arch::requantize(acc.wrapping_add(bias), m, k, self.out));
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The text of the runtime's own files, for the compiler to copy.
+//!
+//! In: the files as they are compiled here. Out: [`SOURCES`]. Invariant: what
+//! is emitted is what was tested, byte for byte. `lib.rs` and the `mod.rs`
+//! files are not among them: an emitted crate gets its own, with the modules
+//! that its model needs.
+
+/// One file of the runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    /// Its path below the runtime's folder, with `/` between components.
+    pub path: &'static str,
+    /// Its text.
+    pub text: &'static str,
+    /// The paths of the files that it uses directly. [`ARCH`] stands for the
+    /// file of `arch/` that the chip asks for.
+    pub needs: &'static [&'static str],
+}
+
+/// In [`Source::needs`]: the generated `arch/mod.rs`, which re-exports the file
+/// of `arch/` that the chip asks for (its `dots`, `requantize` and `sums`).
+pub const ARCH: &str = "arch/mod.rs";
+
+macro_rules! sources {
+    ($($path:literal needs [$($need:expr),*],)*) => {
+        /// Every file of the runtime that can be copied, sorted by path.
+        pub const SOURCES: &[Source] =
+            &[$(Source { path: $path, text: include_str!($path), needs: &[$($need),*] }),*];
+    };
+}
+
+sources! {
+    "arch/portable.rs" needs ["requant.rs", "view.rs"],
+    "kernels/channels.rs" needs [ARCH, "requant.rs", "view.rs"],
+    "kernels/conv2d.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/dense.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "view.rs"],
+    "kernels/depthwise.rs" needs ["kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
+    "requant.rs" needs [],
+    "rows.rs" needs ["view.rs"],
+    "view.rs" needs [],
+}
