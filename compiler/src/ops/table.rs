@@ -23,11 +23,62 @@ pub struct Entry {
 }
 
 /// Every operator, by name.
-pub const TABLE: &[Entry] = &[Entry {
-    onnx: "Conv",
-    limits: "1-D and 2-D, constant weights; groups, depthwise, dilation, stride, pads, auto_pad",
-    import: super::conv::import::import,
-}];
+pub const TABLE: &[Entry] = &[
+    Entry {
+        onnx: "Conv",
+        limits: "1-D and 2-D, constant weights; groups, depthwise, dilation, stride, pads, auto_pad",
+        import: super::conv::import::import,
+    },
+    Entry {
+        onnx: "MaxPool",
+        limits: "1-D and 2-D; kernel, stride, pads, dilation, ceil_mode, auto_pad; no second output",
+        import: super::pool::import::max_pool,
+    },
+    Entry {
+        onnx: "AveragePool",
+        limits: "1-D and 2-D; kernel, stride, pads, dilation, ceil_mode, auto_pad, count_include_pad",
+        import: super::pool::import::average_pool,
+    },
+    Entry {
+        onnx: "GlobalAveragePool",
+        limits: "1-D and 2-D",
+        import: super::pool::import::global_average_pool,
+    },
+    Entry { onnx: "GlobalMaxPool", limits: "1-D and 2-D", import: super::pool::import::global_max_pool },
+    Entry {
+        onnx: "ReduceMean",
+        limits: "any constant axes, keepdims or not",
+        import: super::pool::import::reduce_mean,
+    },
+    Entry {
+        onnx: "ReduceMax",
+        limits: "any constant axes, keepdims or not",
+        import: super::pool::import::reduce_max,
+    },
+    Entry {
+        onnx: "Softmax",
+        limits: "any axis, up to 2,048 values a row",
+        import: super::softmax::import::import,
+    },
+    Entry { onnx: "Flatten", limits: "any axis", import: super::reshape::import::flatten },
+    Entry { onnx: "Reshape", limits: "constant shape", import: super::reshape::import::reshape },
+    Entry { onnx: "Squeeze", limits: "constant axes", import: super::reshape::import::squeeze },
+    Entry { onnx: "Unsqueeze", limits: "constant axes", import: super::reshape::import::unsqueeze },
+    Entry { onnx: "Identity", limits: "everything", import: super::reshape::import::same },
+    Entry { onnx: "Dropout", limits: "inference", import: super::reshape::import::dropout },
+    Entry { onnx: "Cast", limits: "between float types", import: super::reshape::import::cast },
+    Entry {
+        onnx: "Transpose",
+        limits: "any permutation of up to 6 groups of dimensions",
+        import: super::transpose::import::import,
+    },
+    Entry { onnx: "Concat", limits: "of activations, along any axis", import: super::concat::import::import },
+    Entry {
+        onnx: "Pad",
+        limits: "mode constant; constant pads, none negative",
+        import: super::pad::import::import,
+    },
+];
 
 /// The entry of an operator.
 pub fn find(onnx: &str) -> Option<&'static Entry> {
