@@ -23,11 +23,86 @@ pub struct Entry {
 }
 
 /// Every operator, by name.
-pub const TABLE: &[Entry] = &[Entry {
-    onnx: "Conv",
-    limits: "1-D and 2-D, constant weights; groups, depthwise, dilation, stride, pads, auto_pad",
-    import: super::conv::import::import,
-}];
+pub const TABLE: &[Entry] = &[
+    Entry { onnx: "Abs", limits: "any shape", import: super::unary::import::import },
+    Entry {
+        onnx: "Add",
+        limits: "two activations (broadcasting in up to 4 loops), or an activation and a constant that broadcasts to it",
+        import: super::binary::import::import,
+    },
+    Entry {
+        onnx: "BatchNormalization",
+        limits: "inference mode, constant parameters; folded into a convolution where one precedes",
+        import: super::affine::import::batch_norm,
+    },
+    Entry { onnx: "Ceil", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Celu", limits: "alpha other than 0", import: super::unary::import::import },
+    Entry {
+        onnx: "Clip",
+        limits: "constant bounds, as attributes or as operands",
+        import: super::unary::import::clip,
+    },
+    Entry {
+        onnx: "Conv",
+        limits: "1-D and 2-D, constant weights; groups, depthwise, dilation, stride, pads, auto_pad",
+        import: super::conv::import::import,
+    },
+    Entry { onnx: "Cos", limits: "any shape", import: super::unary::import::import },
+    Entry {
+        onnx: "Div",
+        limits: "a constant divisor that broadcasts to the activation",
+        import: super::binary::import::import,
+    },
+    Entry { onnx: "Elu", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Erf", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Exp", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Floor", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Gelu", limits: "exact and tanh form", import: super::unary::import::import },
+    Entry {
+        onnx: "Gemm",
+        limits: "A or B constant; alpha, beta, transA, transB; C constant or computed",
+        import: super::dense::import::gemm,
+    },
+    Entry { onnx: "HardSigmoid", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "HardSwish", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "LeakyRelu", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Log", limits: "any shape", import: super::unary::import::import },
+    Entry {
+        onnx: "MatMul",
+        limits: "one operand a constant matrix: the right one, or the left one of 2 dimensions",
+        import: super::dense::import::matmul,
+    },
+    Entry { onnx: "Mish", limits: "any shape", import: super::unary::import::import },
+    Entry {
+        onnx: "Mul",
+        limits: "two activations (broadcasting in up to 4 loops), or an activation and a constant that broadcasts to it",
+        import: super::binary::import::import,
+    },
+    Entry { onnx: "Neg", limits: "any shape", import: super::unary::import::import },
+    Entry {
+        onnx: "PRelu",
+        limits: "one constant slope for all channels",
+        import: super::unary::import::prelu,
+    },
+    Entry { onnx: "Pow", limits: "a constant exponent for all elements", import: super::unary::import::pow },
+    Entry { onnx: "Relu", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Round", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Selu", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Sigmoid", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Sign", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Sin", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Softplus", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Softsign", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Sqrt", limits: "any shape", import: super::unary::import::import },
+    Entry {
+        onnx: "Sub",
+        limits: "two activations (broadcasting in up to 4 loops), or an activation and a constant that broadcasts to it, on either side",
+        import: super::binary::import::import,
+    },
+    Entry { onnx: "Swish", limits: "alpha 1", import: super::unary::import::import },
+    Entry { onnx: "Tanh", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "ThresholdedRelu", limits: "any shape", import: super::unary::import::import },
+];
 
 /// The entry of an operator.
 pub fn find(onnx: &str) -> Option<&'static Entry> {
