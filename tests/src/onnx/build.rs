@@ -24,6 +24,7 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 
 use super::case::{Agreement, Case, InputSpec, Oracle};
+use super::tensor::{tensor_f32, tensor_i64};
 
 /// `len` values uniform over `low..high`, the same for the same `key` on every machine.
 pub fn random(key: &str, len: usize, low: f32, high: f32) -> Vec<f32> {
@@ -34,40 +35,6 @@ pub fn random(key: &str, len: usize, low: f32, high: f32) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     // 24 bits fill a float32 exactly.
     (0..len).map(|_| low + (high - low) * ((rng.next_u32() >> 8) as f32 / 16_777_216.0)).collect()
-}
-
-fn tensor(dims: &[i64], data_type: DataType, raw_data: Vec<u8>) -> pb::TensorProto {
-    pb::TensorProto {
-        dims: dims.to_vec(),
-        data_type: data_type as i32,
-        raw_data,
-        ..pb::TensorProto::default()
-    }
-}
-
-/// A float32 tensor; an empty `dims` is a scalar.
-pub fn tensor_f32(dims: &[i64], data: &[f32]) -> pb::TensorProto {
-    tensor(dims, DataType::Float, data.iter().flat_map(|v| v.to_le_bytes()).collect())
-}
-
-/// An int64 tensor; an empty `dims` is a scalar.
-pub fn tensor_i64(dims: &[i64], data: &[i64]) -> pb::TensorProto {
-    tensor(dims, DataType::Int64, data.iter().flat_map(|v| v.to_le_bytes()).collect())
-}
-
-/// An int32 tensor; an empty `dims` is a scalar.
-pub fn tensor_i32(dims: &[i64], data: &[i32]) -> pb::TensorProto {
-    tensor(dims, DataType::Int32, data.iter().flat_map(|v| v.to_le_bytes()).collect())
-}
-
-/// An int8 tensor; an empty `dims` is a scalar.
-pub fn tensor_i8(dims: &[i64], data: &[i8]) -> pb::TensorProto {
-    tensor(dims, DataType::Int8, data.iter().map(|v| v.cast_unsigned()).collect())
-}
-
-/// A uint8 tensor; an empty `dims` is a scalar.
-pub fn tensor_u8(dims: &[i64], data: &[u8]) -> pb::TensorProto {
-    tensor(dims, DataType::Uint8, data.to_vec())
 }
 
 /// Builds one small model; see the module's documentation.
