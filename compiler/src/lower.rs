@@ -75,6 +75,11 @@ impl Lowered {
         Lowered { in_place: positions.into_iter().collect(), ..self }
     }
 
+    /// Several calls, each of which writes its part of the output, apart from all inputs.
+    pub fn many(calls: Vec<Call>) -> Lowered {
+        Lowered { calls, ..Lowered::view() }
+    }
+
     /// Whether the node costs nothing at run time.
     pub fn is_view(&self) -> bool {
         self.calls.is_empty()
