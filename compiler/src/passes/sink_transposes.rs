@@ -167,7 +167,9 @@ fn through_many(graph: &mut Graph, id: NodeId) -> bool {
     };
     let back = inverse(&perm);
     let free = |v: ValueId| graph.shape(v).rank() == perm.len() && moves_only_units(graph.shape(v), &back);
+    // Only graph inputs: for other values the two directions could undo each other.
     let already = |v: ValueId| -> Option<ValueId> {
+        graph.inputs.contains(&v).then_some(())?;
         let earlier = graph.order().iter().take_while(|&&n| n != id).map(|&n| graph.node(n));
         earlier.filter(|n| n.inputs[0] == v && n.op == Op::Transpose(back.clone())).map(|n| n.output).next()
     };
