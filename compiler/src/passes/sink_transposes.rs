@@ -30,9 +30,10 @@ pub fn run(module: &mut Module, context: &Context<'_>) -> Result<(), PassError> 
     // the number of steps is bounded by nodes times transposes.
     let mut budget = 4 * module.graph.order().len().pow(2) + 64;
     while budget > 0 && step(module) {
+        // A transpose that lost its readers would still count as one of its operand's.
+        remove_dead::run(module, context)?;
         budget -= 1;
     }
-    remove_dead::run(module, context)?;
     remove_noops::run(module, context)
 }
 
