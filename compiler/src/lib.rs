@@ -17,7 +17,9 @@ pub mod lower;
 pub mod onnx;
 pub mod ops;
 pub mod passes;
+pub mod plan;
 pub mod quant;
+pub mod verify;
 
 /// A model between import and planning: the graph and its side tables.
 #[derive(Debug, Clone)]
