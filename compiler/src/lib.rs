@@ -12,6 +12,7 @@
 
 #![deny(missing_docs)]
 
+pub mod codegen;
 pub mod ir;
 pub mod lower;
 pub mod onnx;
