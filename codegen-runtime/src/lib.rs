@@ -8,7 +8,9 @@
 //! Every file but this one and the `mod.rs` files is copied verbatim, so paths
 //! inside them are relative (`super::`). The unit of a kernel is a *step*: one
 //! output row from the input rows of its window, resolved by [`rows`]. `run`
-//! drives a whole tensor. Tensors are channel-last, `[H][W][C]`, so that a row
+//! drives a whole tensor: `run(params, [constants,] inputs.., output, scratch)`,
+//! with constants where the family has any, and the rows of the window as a const
+//! generic where it has a window. Tensors are channel-last, `[H][W][C]`, so that a row
 //! is `W * C` contiguous bytes.
 
 #![no_std]

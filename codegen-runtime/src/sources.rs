@@ -31,10 +31,18 @@ macro_rules! sources {
 
 sources! {
     "arch/portable.rs" needs ["requant.rs", "view.rs"],
+    "kernels/add.rs" needs ["kernels/strides.rs", "view.rs"],
+    "kernels/avg_pool.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/channels.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/conv2d.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/copy.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/dense.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "view.rs"],
     "kernels/depthwise.rs" needs ["kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/lut.rs" needs ["view.rs"],
+    "kernels/max_pool.rs" needs ["rows.rs", "view.rs"],
+    "kernels/mul.rs" needs [ARCH, "kernels/strides.rs", "requant.rs", "view.rs"],
+    "kernels/softmax.rs" needs ["requant.rs", "view.rs"],
+    "kernels/strides.rs" needs [],
     "requant.rs" needs [],
     "rows.rs" needs ["view.rs"],
     "view.rs" needs [],

@@ -1,6 +1,14 @@
 //! The kernels, one file a family.
 
+pub mod add;
+pub mod avg_pool;
 pub mod channels;
 pub mod conv2d;
+pub mod copy;
 pub mod dense;
 pub mod depthwise;
+pub mod lut;
+pub mod max_pool;
+pub mod mul;
+pub mod softmax;
+pub mod strides;

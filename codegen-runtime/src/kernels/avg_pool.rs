@@ -1,0 +1,180 @@
+//! Mean over windows.
+//!
+//! In: `[in_h][in_w][in_c]`. Out: `[out_h][out_w][in_c]`. Invariant: positions
+//! outside the input add nothing; whether those within the padding count in the
+//! divisor is a parameter, and positions beyond the padding never do. A window
+//! that counts nothing gives the code of zero.
+//!
+//! Constants: `[m i32 x (kernel_h * kernel_w)][k u8 x the same, padded to 4]`: the
+//! multiplier for a divisor of `i + 1` at entry `i`.
+
+use super::super::arch;
+use super::super::requant::Out;
+use super::super::rows::{self, Taps};
+use super::super::view::{Bytes, Consts};
+
+/// An average pooling. Sizes, strides, pads and dilations are in rows, columns
+/// and channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Params {
+    /// Rows of the input.
+    pub in_h: usize,
+    /// Columns of the input.
+    pub in_w: usize,
+    /// Channels of input and output.
+    pub in_c: usize,
+    /// Rows of the output.
+    pub out_h: usize,
+    /// Columns of the output.
+    pub out_w: usize,
+    /// Rows of the window.
+    pub kernel_h: usize,
+    /// Columns of the window.
+    pub kernel_w: usize,
+    /// Input rows from one output row to the next.
+    pub stride_h: usize,
+    /// Input columns from one output column to the next.
+    pub stride_w: usize,
+    /// Rows of padding above the input.
+    pub pad_top: usize,
+    /// Columns of padding left of the input.
+    pub pad_left: usize,
+    /// Input rows from one row of the window to the next.
+    pub dilation_h: usize,
+    /// Input columns from one column of the window to the next.
+    pub dilation_w: usize,
+    /// The input's zero point.
+    pub zero_point_in: i32,
+    /// Whether positions in the padding count in the divisor.
+    pub count_include_pad: bool,
+    /// Rows of padding below the input; matters only where padding counts.
+    pub pad_bottom: usize,
+    /// Columns of padding right of the input; matters only where padding counts.
+    pub pad_right: usize,
+    /// How sums become output codes.
+    pub out: Out,
+}
+
+/// Private bytes of the arena that the kernel needs.
+pub const fn scratch_bytes(_p: &Params) -> usize {
+    0
+}
+
+/// The whole tensor; `KH` is `p.kernel_h`.
+#[inline(always)]
+pub fn run<const KH: usize>(
+    p: &Params,
+    consts: Consts<'_>,
+    input: Bytes<'_>,
+    output: Bytes<'_>,
+    scratch: Bytes<'_>,
+) {
+    let (in_row, out_row) = (p.in_w * p.in_c, p.out_w * p.in_c);
+    for oy in 0..p.out_h {
+        let first = rows::first(oy, p.stride_h, p.pad_top);
+        let window = rows::window::<KH>(input, in_row, first, p.dilation_h, p.in_h);
+        step(p, consts, &window, counted_rows(p, oy), output.sub(oy * out_row, out_row), scratch);
+    }
+}
+
+/// How many of the window's rows count in the divisor, for output row `oy`.
+#[inline(always)]
+pub fn counted_rows(p: &Params, oy: usize) -> usize {
+    counted(
+        rows::first(oy, p.stride_h, p.pad_top),
+        p.dilation_h,
+        p.kernel_h,
+        p.in_h,
+        Padding { before: p.pad_top, after: p.pad_bottom, counts: p.count_include_pad },
+    )
+}
+
+/// One output row from the `kernel_h` input rows of its window, of which
+/// `counted_rows` count in the divisor.
+#[inline(never)]
+pub fn step(
+    p: &Params,
+    consts: Consts<'_>,
+    rows: &[Option<Bytes<'_>>],
+    counted_rows: usize,
+    out: Bytes<'_>,
+    _scratch: Bytes<'_>,
+) {
+    let sizes = p.kernel_h * p.kernel_w;
+    let rows_inside = rows.iter().flatten().count();
+    let padding = Padding { before: p.pad_left, after: p.pad_right, counts: p.count_include_pad };
+    for ox in 0..p.out_w {
+        let first = rows::first(ox, p.stride_w, p.pad_left);
+        let taps = rows::taps(first, p.dilation_w, p.kernel_w, p.in_w);
+        let count = counted_rows * counted(first, p.dilation_w, p.kernel_w, p.in_w, padding);
+        // Sums start at minus the zero points, once a position inside. A window that counts
+        // nothing has nothing inside: its sum is 0, whatever it is multiplied with.
+        let inside = rows_inside * (taps.end - taps.begin);
+        let entry = count.saturating_sub(1);
+        let mean = Mean {
+            start: (inside as i32).wrapping_mul(p.zero_point_in).wrapping_neg(),
+            m: consts.i32_at(entry * 4),
+            k: u32::from(consts.u8_at(sizes * 4 + entry)),
+        };
+        let pixel = out.sub(ox * p.in_c, p.in_c);
+        let mut c = 0;
+        while c + 8 <= p.in_c {
+            average::<8>(p, rows, taps, mean, c, pixel);
+            c += 8;
+        }
+        while c < p.in_c {
+            average::<1>(p, rows, taps, mean, c, pixel);
+            c += 1;
+        }
+    }
+}
+
+/// What the channels of one window share.
+#[derive(Clone, Copy)]
+struct Mean {
+    start: i32,
+    m: i32,
+    k: u32,
+}
+
+/// The window's means of the `N` channels from `c` on.
+#[inline(always)]
+fn average<const N: usize>(
+    p: &Params,
+    rows: &[Option<Bytes<'_>>],
+    taps: Taps,
+    mean: Mean,
+    c: usize,
+    out: Bytes<'_>,
+) {
+    let mut sums = [mean.start; N];
+    for row in rows.iter().flatten() {
+        let mut at = taps.position * p.in_c + c;
+        for _ in taps.begin..taps.end {
+            let codes = row.sub(at, N);
+            for (n, sum) in sums.iter_mut().enumerate() {
+                *sum = sum.wrapping_add(i32::from(codes.get(n)));
+            }
+            at += p.dilation_w * p.in_c;
+        }
+    }
+    for (n, sum) in sums.into_iter().enumerate() {
+        out.set(c + n, arch::requantize(sum, mean.m, mean.k, p.out));
+    }
+}
+
+/// The padding of an axis, and whether it counts in divisors.
+#[derive(Clone, Copy)]
+struct Padding {
+    before: usize,
+    after: usize,
+    counts: bool,
+}
+
+/// How many taps of an axis count: those inside, and those in counting padding.
+#[inline(always)]
+fn counted(first: isize, dilation: usize, kernel: usize, size: usize, padding: Padding) -> usize {
+    let (before, after) = if padding.counts { (padding.before, padding.after) } else { (0, 0) };
+    let taps = rows::taps(first + before as isize, dilation, kernel, before + size + after);
+    taps.end - taps.begin
+}

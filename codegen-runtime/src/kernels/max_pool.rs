@@ -1,0 +1,99 @@
+//! Maximum over windows.
+//!
+//! In: `[in_h][in_w][in_c]`. Out: `[out_h][out_w][in_c]`. Invariant: positions
+//! outside the input do not take part; a window without any position inside
+//! gives the least code.
+//!
+//! Constants: none.
+
+use super::super::rows::{self, Taps};
+use super::super::view::Bytes;
+
+/// A maximum pooling. Sizes, strides, pads and dilations are in rows, columns
+/// and channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Params {
+    /// Rows of the input.
+    pub in_h: usize,
+    /// Columns of the input.
+    pub in_w: usize,
+    /// Channels of input and output.
+    pub in_c: usize,
+    /// Rows of the output.
+    pub out_h: usize,
+    /// Columns of the output.
+    pub out_w: usize,
+    /// Rows of the window.
+    pub kernel_h: usize,
+    /// Columns of the window.
+    pub kernel_w: usize,
+    /// Input rows from one output row to the next.
+    pub stride_h: usize,
+    /// Input columns from one output column to the next.
+    pub stride_w: usize,
+    /// Rows of padding above the input.
+    pub pad_top: usize,
+    /// Columns of padding left of the input.
+    pub pad_left: usize,
+    /// Input rows from one row of the window to the next.
+    pub dilation_h: usize,
+    /// Input columns from one column of the window to the next.
+    pub dilation_w: usize,
+    /// The least code to write.
+    pub lo: i8,
+    /// The greatest code to write.
+    pub hi: i8,
+}
+
+/// Private bytes of the arena that the kernel needs.
+pub const fn scratch_bytes(_p: &Params) -> usize {
+    0
+}
+
+/// The whole tensor; `KH` is `p.kernel_h`.
+#[inline(always)]
+pub fn run<const KH: usize>(p: &Params, input: Bytes<'_>, output: Bytes<'_>, scratch: Bytes<'_>) {
+    let (in_row, out_row) = (p.in_w * p.in_c, p.out_w * p.in_c);
+    for oy in 0..p.out_h {
+        let first = rows::first(oy, p.stride_h, p.pad_top);
+        let window = rows::window::<KH>(input, in_row, first, p.dilation_h, p.in_h);
+        step(p, &window, output.sub(oy * out_row, out_row), scratch);
+    }
+}
+
+/// One output row from the `kernel_h` input rows of its window.
+#[inline(never)]
+pub fn step(p: &Params, rows: &[Option<Bytes<'_>>], out: Bytes<'_>, _scratch: Bytes<'_>) {
+    for ox in 0..p.out_w {
+        let taps = rows::taps(rows::first(ox, p.stride_w, p.pad_left), p.dilation_w, p.kernel_w, p.in_w);
+        let pixel = out.sub(ox * p.in_c, p.in_c);
+        let mut c = 0;
+        while c + 8 <= p.in_c {
+            maximum::<8>(p, rows, taps, c, pixel);
+            c += 8;
+        }
+        while c < p.in_c {
+            maximum::<1>(p, rows, taps, c, pixel);
+            c += 1;
+        }
+    }
+}
+
+/// The window's maxima of the `N` channels from `c` on.
+#[inline(always)]
+fn maximum<const N: usize>(p: &Params, rows: &[Option<Bytes<'_>>], taps: Taps, c: usize, out: Bytes<'_>) {
+    let mut maxima = [i8::MIN; N];
+    for row in rows.iter().flatten() {
+        let mut at = taps.position * p.in_c + c;
+        for _ in taps.begin..taps.end {
+            let codes = row.sub(at, N);
+            for (n, max) in maxima.iter_mut().enumerate() {
+                *max = codes.get(n).max(*max);
+            }
+            at += p.dilation_w * p.in_c;
+        }
+    }
+    for (n, max) in maxima.into_iter().enumerate() {
+        out.set(c + n, max.max(p.lo).min(p.hi));
+    }
+}

@@ -1,0 +1,67 @@
+//! Softmax of the rows of a matrix.
+//!
+//! In: `[rows][n]` codes. Out: the same shape. Invariant: with `t = table[max -
+//! q]`, `out = clamp(zero_point + round(t * 256 / scaled), lo, hi)`, where
+//! `scaled` is the row's sum of `t` times `sum_scale / 2^24`. The output may be
+//! the very bytes of the input.
+//!
+//! Constants: `[t u32 x 256]`: the exponential of minus `d` input steps at entry
+//! `d`, scaled to at most 2^22. Rows of up to 1,023 elements then cannot
+//! overflow the 32-bit sum.
+
+use core::num::NonZeroU32;
+
+use super::super::requant::Out;
+use super::super::view::{Bytes, Consts};
+
+/// A softmax.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Params {
+    /// Rows, each normalised by itself.
+    pub rows: usize,
+    /// Codes of a row.
+    pub n: usize,
+    /// The output's scale times 256, in units of 2^-24.
+    pub sum_scale: u32,
+    /// How quotients become output codes.
+    pub out: Out,
+}
+
+/// Private bytes of the arena that the kernel needs.
+pub const fn scratch_bytes(_p: &Params) -> usize {
+    0
+}
+
+/// The whole tensor.
+#[inline(always)]
+pub fn run(p: &Params, consts: Consts<'_>, input: Bytes<'_>, output: Bytes<'_>, _scratch: Bytes<'_>) {
+    for row in 0..p.rows {
+        step(p, consts, input.sub(row * p.n, p.n), output.sub(row * p.n, p.n));
+    }
+}
+
+/// One row.
+#[inline(never)]
+pub fn step(p: &Params, consts: Consts<'_>, row: Bytes<'_>, out: Bytes<'_>) {
+    let mut max = i8::MIN;
+    for i in 0..p.n {
+        max = max.max(row.get(i));
+    }
+    // `max - q` is in 0..=255, so the difference of the low bytes is exact.
+    let term = |i| consts.i32_at(usize::from(max.wrapping_sub(row.get(i)) as u8) * 4) as u32;
+    let mut sum = 0u32;
+    for i in 0..p.n {
+        sum = sum.wrapping_add(term(i));
+    }
+    let scaled = u64::from(sum).wrapping_mul(u64::from(p.sum_scale)).wrapping_add(1 << 23) >> 24;
+    // A sum that does not fit rounds every quotient to 0, as the largest that fits does: t * 256
+    // is at most 2^30, less than half of it. So all of this fits 32 bits, for which alone small
+    // cores divide: 2^30 + (2^32 - 1) / 2 < 2^32.
+    let scaled = scaled.min(u64::from(u32::MAX)) as u32;
+    let half = scaled >> 1;
+    let divisor = NonZeroU32::new(scaled).unwrap_or(NonZeroU32::MIN);
+    for i in 0..p.n {
+        let quotient = term(i).wrapping_shl(8).wrapping_add(half) / divisor;
+        out.set(i, p.out.code(quotient as i32));
+    }
+}

@@ -1,0 +1,69 @@
+//! What the compiler copies is complete.
+#![cfg(feature = "sources")]
+
+use std::collections::BTreeSet;
+#[cfg(not(miri))]
+use std::path::Path;
+use tinyc_runtime::sources::{ARCH, SOURCES};
+
+/// The runtime's files on disk that are copied, below `folder`.
+#[cfg(not(miri))]
+fn files(folder: &Path, prefix: &str, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).expect("the sources are beside the tests") {
+        let entry = entry.expect("a readable folder");
+        let name = entry.file_name().into_string().expect("plain file names");
+        if entry.path().is_dir() {
+            files(&entry.path(), &format!("{prefix}{name}/"), found);
+        } else if !["lib.rs", "mod.rs", "sources.rs"].contains(&name.as_str()) {
+            found.insert(format!("{prefix}{name}"));
+        }
+    }
+}
+
+#[test]
+// Miri reads no files.
+#[cfg(not(miri))]
+fn every_file_is_listed() {
+    let mut on_disk = BTreeSet::new();
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut on_disk);
+    let listed: Vec<String> = SOURCES.iter().map(|source| source.path.to_owned()).collect();
+    assert_eq!(listed, on_disk.into_iter().collect::<Vec<_>>());
+}
+
+/// The files that `text` (at `path`) names in its `use super::..` lines.
+fn used(path: &str, text: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("use super::")) {
+        let (folder, module) = match (line.strip_prefix("super::"), path.contains('/')) {
+            (Some(rest), true) => ("", rest),
+            (None, true) => ("kernels/", line),
+            (None, false) => ("", line),
+            (Some(_), false) => panic!("{path} reaches outside the runtime"),
+        };
+        let module = module.split([':', ';', ',']).next().expect("a split has a first part");
+        used.insert(if module == "arch" { ARCH.to_owned() } else { format!("{folder}{module}.rs") });
+    }
+    used
+}
+
+#[test]
+fn needs_are_what_the_files_use() {
+    for source in SOURCES {
+        let needs: BTreeSet<String> = source.needs.iter().map(|&need| need.to_owned()).collect();
+        assert_eq!(used(source.path, source.text), needs, "{}", source.path);
+        for need in source.needs {
+            assert!(*need == ARCH || SOURCES.iter().any(|other| other.path == *need), "{need}");
+        }
+    }
+}
+
+#[test]
+fn copied_files_are_self_contained() {
+    for source in SOURCES {
+        for forbidden in ["crate::", "extern ", "#[cfg(test)]", "std::", "alloc::", "f32", "f64"] {
+            assert!(!source.text.contains(forbidden), "{} has {forbidden}", source.path);
+        }
+        let is_view = source.path == "view.rs";
+        assert_eq!(source.text.contains("unsafe {"), is_view, "{}: unsafe belongs in the view", source.path);
+    }
+}
