@@ -43,8 +43,8 @@ fn n03_a_clamp_is_a_range_of_codes() {
     let unused = QuantParams::new(1.0, 0);
     let (mut relu6, node) = dense(unused);
     relu6.graph.node_mut(node).clamp = Clamp { lo: 0.0, hi: 6.0 };
-    // -2.55..22.95 is 255 steps of 0.1 with the zero point at -128 + 25.5 -> -102; 6 is 60 steps.
-    let ranges = [("x", 0.0, 1.0), ("out", -2.55, 22.95)];
+    // -2.6..22.9 is 255 steps of 0.1 with the zero point 26 above -128; 6 is 60 steps.
+    let ranges = [("x", 0.0, 1.0), ("out", -2.6, 22.9)];
     calibrate(&mut relu6, &ranges).expect("quantizes");
     let out = relu6.quant.activation(relu6.graph.node(node).output);
     assert_eq!((out.zero_point, out.lo, out.hi), (-102, -102, -42));
@@ -79,7 +79,8 @@ fn n05_a_range_without_extent_is_reported() {
     assert_eq!(Range { min: 0.0, max: 0.0 }.params(), None);
     assert_eq!(Range::EMPTY.params(), None);
     let (mut silent, _) = dense(QuantParams::new(1.0, 0));
-    let error = calibrate(&mut silent, &[("x", 0.0, 1.0), ("out", 0.0, 0.0)]).expect_err("nothing to quantize");
+    let error =
+        calibrate(&mut silent, &[("x", 0.0, 1.0), ("out", 0.0, 0.0)]).expect_err("nothing to quantize");
     assert_eq!(error, PassError::ZeroRange { tensor: "out".into(), node: "node".into() });
 }
 

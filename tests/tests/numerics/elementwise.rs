@@ -105,7 +105,8 @@ fn n32_the_shift_is_the_largest_that_fits() {
         let (a, b, out) = (random.params(1e-3, 1e3), random.params(1e-3, 1e3), random.params(1e-1, 10.0));
         let fits = |shift: u32| {
             let coefficient = |q: &QuantParams| {
-                (f64::from(q.scale) / f64::from(out.scale) * 2f64.powi(shift as i32)).round_ties_even() as i128
+                (f64::from(q.scale) / f64::from(out.scale) * 2f64.powi(shift as i32)).round_ties_even()
+                    as i128
             };
             let (ma, mb) = (coefficient(&a), coefficient(&b));
             let zeros = i128::from(a.zero_point) * ma + i128::from(b.zero_point) * mb;

@@ -16,10 +16,8 @@ use std::path::Path;
 fn every_sentence_has_one_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let text = std::fs::read_to_string(root.join("docs/numerics.md")).expect("docs/numerics.md is readable");
-    let sentences: Vec<usize> = text
-        .lines()
-        .filter_map(|l| l.strip_prefix("- [N")?.split_once(']')?.0.parse().ok())
-        .collect();
+    let sentences: Vec<usize> =
+        text.lines().filter_map(|l| l.strip_prefix("- [N")?.split_once(']')?.0.parse().ok()).collect();
     let expected: Vec<usize> = (1..=sentences.len()).collect();
     assert_eq!(sentences, expected, "sentences are numbered without gaps, in order");
 

@@ -101,7 +101,11 @@ fn n12_saturating_the_shift_changes_no_code() {
     for _ in 0..CASES {
         let (acc, multiplier, out) = random_case(&mut random);
         let expected = unsaturated(acc.into(), multiplier.m, multiplier.k, &out);
-        assert_eq!(i64::from(requantize(acc.into(), multiplier, &out)), expected, "{acc} {multiplier:?} {out:?}");
+        assert_eq!(
+            i64::from(requantize(acc.into(), multiplier, &out)),
+            expected,
+            "{acc} {multiplier:?} {out:?}"
+        );
         saturated += usize::from(i32::try_from(i64::from(acc) << multiplier.k).is_err());
     }
     assert!(saturated > CASES / 100, "only {saturated} cases saturate the shift");
@@ -139,7 +143,8 @@ fn float_multiplier(acc: i32, real: f64) -> i64 {
 fn double_rounding(acc: i32, real: f64) -> i64 {
     let exponent = (real.log2().floor() as i32) + 1;
     let mantissa = (real * 2f64.powi(31 - exponent)).round() as i64;
-    let (mantissa, exponent) = if mantissa == 1 << 31 { (mantissa / 2, exponent + 1) } else { (mantissa, exponent) };
+    let (mantissa, exponent) =
+        if mantissa == 1 << 31 { (mantissa / 2, exponent + 1) } else { (mantissa, exponent) };
     let (left, right) = (exponent.max(0), (-exponent).max(0));
     let product = (i64::from(acc) << left) * mantissa;
     let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
@@ -161,7 +166,10 @@ fn n43_other_engines_are_within_one_lsb() {
         for (engine, other) in
             [("float", float_multiplier(acc, real)), ("double rounding", double_rounding(acc, real))]
         {
-            assert!((own - other).abs() <= 1, "{engine}: accumulator {acc}, multiplier {real}: {own}, {other}");
+            assert!(
+                (own - other).abs() <= 1,
+                "{engine}: accumulator {acc}, multiplier {real}: {own}, {other}"
+            );
         }
     }
 }
