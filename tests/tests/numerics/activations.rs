@@ -1,9 +1,10 @@
-//! Sentences N1 to N7, N21, N22, N41 and N42: codes, scales and where they come from.
+//! Sentences N1 to N7, N21, N22, N41, N42 and N45: codes, scales and where they come from.
 
 use std::collections::BTreeMap;
 
 use tinyc::ir::{Clamp, QuantParams};
 use tinyc::onnx::model::Element;
+use tinyc::onnx::oracle::Oracle;
 use tinyc::onnx::{OnnxModel, OnnxNode, Port, Tensor, prepare};
 use tinyc::ops::Op;
 use tinyc::ops::conv::{Conv, Pads, Window};
@@ -114,15 +115,18 @@ fn n07_byte_movers_get_equal_scales() {
     assert!(node.inputs.iter().all(|&v| params(v).same_scale(&a)));
 }
 
-/// `x -> Q -> DQ -> Relu -> y` with these constants.
-fn qdq(scale: f32, zero_point: Tensor) -> OnnxModel {
-    let node = |op: &str, inputs: [&str; 3], output: &str| OnnxNode {
+fn onnx_node(op: &str, inputs: &[&str], output: &str) -> OnnxNode {
+    OnnxNode {
         name: output.into(),
         op: op.into(),
-        inputs: inputs.iter().filter(|i| !i.is_empty()).map(|i| i.to_string()).collect(),
+        inputs: inputs.iter().map(|i| i.to_string()).collect(),
         outputs: vec![output.into()],
         attrs: BTreeMap::new(),
-    };
+    }
+}
+
+/// `x` to `y`, four floats each, with the constants `s` and `z`.
+fn onnx(nodes: Vec<OnnxNode>, scale: f32, zero_point: Tensor) -> OnnxModel {
     let port = |name: &str| Port { name: name.into(), element: Element::F32, shape: Some(vec![1, 4]) };
     let constants = [("s".to_string(), Tensor::F32(array(&[], &[scale]))), ("z".to_string(), zero_point)];
     OnnxModel {
@@ -130,13 +134,19 @@ fn qdq(scale: f32, zero_point: Tensor) -> OnnxModel {
         opset: 13,
         inputs: vec![port("x")],
         outputs: vec![port("y")],
-        nodes: vec![
-            node("QuantizeLinear", ["x", "s", "z"], "q"),
-            node("DequantizeLinear", ["q", "s", "z"], "d"),
-            node("Relu", ["d", "", ""], "y"),
-        ],
+        nodes,
         constants: constants.into(),
     }
+}
+
+/// `x -> Q -> DQ -> Relu -> y`.
+fn qdq(scale: f32, zero_point: Tensor) -> OnnxModel {
+    let nodes = vec![
+        onnx_node("QuantizeLinear", &["x", "s", "z"], "q"),
+        onnx_node("DequantizeLinear", &["q", "s", "z"], "d"),
+        onnx_node("Relu", &["d"], "y"),
+    ];
+    onnx(nodes, scale, zero_point)
 }
 
 fn given(model: OnnxModel) -> QuantParams {
@@ -182,4 +192,21 @@ fn n42_adding_and_subtracting_rounds_to_even() {
     for x in quarters.chain((0..200_000).map(|_| (random.unit() * 1024.0 - 512.0) as f32)) {
         assert_eq!((x + MAGIC) - MAGIC, x.round_ties_even(), "{x}");
     }
+}
+
+#[test]
+fn n45_the_float_reference_clips_and_does_not_round() {
+    let nodes = vec![
+        onnx_node("Neg", &["x"], "n"),
+        onnx_node("QuantizeLinear", &["n", "s", "z"], "q"),
+        onnx_node("DequantizeLinear", &["q", "s", "z"], "d"),
+        onnx_node("Neg", &["d"], "y"),
+    ];
+    // Codes -128..=127 of scale 1/2 and zero point -128: 0..=127.5.
+    let model = onnx(nodes, 0.5, Tensor::I8(ndarray::arr0(-128).into_dyn()));
+    let source = prepare(model, Vec::new()).expect("a valid model");
+    let oracle = Oracle::new(&source, &["n".into(), "y".into()]).expect("a model that tract runs");
+    let outputs = oracle.run(&[vec![3.0, -3.3, -127.5, -200.0]]).expect("runs");
+    let values: Vec<Vec<f32>> = outputs.into_iter().map(|t| t.into_iter().collect()).collect();
+    assert_eq!(values, [[0.0, 3.3, 127.5, 127.5], [0.0, -3.3, -127.5, -127.5]]);
 }
