@@ -12,12 +12,20 @@
 
 #![deny(missing_docs)]
 
+pub mod codegen;
+pub mod compile;
+pub mod doctor;
 pub mod ir;
 pub mod lower;
 pub mod onnx;
 pub mod ops;
 pub mod passes;
+pub mod plan;
 pub mod quant;
+pub mod report;
+pub mod samples;
+pub mod target;
+pub mod verify;
 
 /// A model between import and planning: the graph and its side tables.
 #[derive(Debug, Clone)]

@@ -1,2 +1,24 @@
-//! x
-fn main() {}
+//! The `tinyc` command: arguments in, printed reports and folders out.
+//!
+//! Everything it does is in the library; this file only dispatches and prints
+//! errors. Invariant: a failure is one message on standard error and exit code 1.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod cli;
+
+fn main() -> ExitCode {
+    let args = cli::Args::parse();
+    match cli::run(args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            for cause in error.chain().skip(1) {
+                eprintln!("  because: {cause}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

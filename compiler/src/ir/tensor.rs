@@ -95,6 +95,14 @@ impl QuantParams {
         q.clamp(-128.0, 127.0) as i8
     }
 
+    /// The code of a model input, in float32 as the chip computes it:
+    /// round half to even of `x / scale`, plus the zero point, saturated; NaN is 0.
+    pub fn quantize(&self, x: f32) -> i8 {
+        let steps = (x / self.scale).round_ties_even();
+        let steps = if steps.is_nan() { 0.0 } else { steps.clamp(-512.0, 512.0) };
+        (steps as i32 + i32::from(self.zero_point)).clamp(-128, 127) as i8
+    }
+
     /// The real value of a code.
     pub fn real(&self, code: i8) -> f64 {
         f64::from(self.scale) * (f64::from(code) - f64::from(self.zero_point))

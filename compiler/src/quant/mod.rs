@@ -5,6 +5,8 @@
 //! function of its inputs alone, in IEEE double precision with the pure-Rust
 //! `libm`, so that every machine derives the same integers.
 
+pub mod calibrate;
+pub mod file;
 pub mod multiplier;
 pub mod table;
 

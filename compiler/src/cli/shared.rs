@@ -1,0 +1,68 @@
+//! Arguments that several verbs share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use tinyc::compile::{CompileOptions, Compiled, ScaleSource};
+use tinyc::quant::calibrate::Method;
+use tinyc::samples::Preprocess;
+
+/// What decides the integers.
+#[derive(Debug, Args)]
+pub struct QuantArgs {
+    /// Calibration samples: .npz, .npy or a folder of them, first axis the sample
+    /// [default: MODEL.calib.npz beside the model]
+    #[arg(long, value_name = "FILE|DIR")]
+    calib: Option<PathBuf>,
+    /// Rebuild from a recorded quantization (model.quant.toml) instead of calibrating
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["calib", "method", "mean", "std", "codes"])]
+    quant: Option<PathBuf>,
+    /// How ranges are chosen: min-max, percentile or percentile:99.9
+    #[arg(long, value_name = "METHOD")]
+    method: Option<Method>,
+    /// Samples are fed as (x - MEAN) / STD: one value, or one a channel, comma-separated
+    #[arg(long, value_name = "X[,X..]", allow_hyphen_values = true)]
+    mean: Option<String>,
+    /// See --mean
+    #[arg(long, value_name = "X[,X..]")]
+    std: Option<String>,
+    /// Samples already hold the model's input codes
+    #[arg(long, conflicts_with_all = ["mean", "std"])]
+    codes: bool,
+    /// Take a final softmax off: the crate returns logits
+    #[arg(long)]
+    no_softmax: bool,
+}
+
+impl QuantArgs {
+    /// As options of the library.
+    pub fn options(&self) -> anyhow::Result<CompileOptions> {
+        Ok(CompileOptions {
+            calib: self.calib.clone(),
+            quant: self.quant.clone(),
+            preprocess: Preprocess::from_options(self.mean.as_deref(), self.std.as_deref(), self.codes)?,
+            method: self.method,
+            no_softmax: self.no_softmax,
+        })
+    }
+}
+
+/// Notes and warnings of a compilation, on standard error.
+pub fn print_notes(compiled: &Compiled) {
+    if compiled.scales == ScaleSource::Synthetic {
+        eprintln!(
+            "warning: no calibration samples: the scales come from SYNTHETIC inputs and the accuracy is a guess.\n\
+             warning: pass --calib FILE.npz, or put MODEL.calib.npz beside the model."
+        );
+    }
+    for note in &compiled.module.notes {
+        eprintln!("note: {note}");
+    }
+}
+
+/// Prints a value as JSON on standard output.
+pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! The stages in order: a model file to a plan.
+//!
+//! In: a path and [`CompileOptions`]. Out: [`Compiled`]. Invariant: nothing is
+//! written to disk here, and equal inputs give equal results on every machine.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::ir::QuantParams;
+use crate::onnx::{self, OnnxError, Source};
+use crate::passes::{self, Context, Half, PassError, Scales};
+use crate::plan::{self, Plan, PlanError};
+use crate::quant::calibrate::{Method, Ranges, calibrate};
+use crate::quant::file::{QuantFile, QuantFileError};
+use crate::samples::{InputQuant, InputSpec, Preprocess, SampleError, SampleFile, Samples, find_beside, sha256_hex};
+use crate::verify::quality::{self, OutputQuality};
+use crate::{Module, Ports};
+
+/// Samples on which the output is compared with the float oracle after a build.
+const QUALITY_SAMPLES: usize = 32;
+
+/// Synthetic calibration inputs where there are no real ones.
+const SYNTHETIC_SAMPLES: usize = 64;
+
+/// Seed of synthetic inputs.
+const SYNTHETIC_SEED: u64 = 0x7469_6e79_63;
+
+/// What the user asks for.
+#[derive(Debug, Clone, Default)]
+pub struct CompileOptions {
+    /// Calibration samples: .npz, .npy or a folder of them.
+    pub calib: Option<PathBuf>,
+    /// A recorded quantization, instead of calibration.
+    pub quant: Option<PathBuf>,
+    /// How samples become inputs.
+    pub preprocess: Preprocess,
+    /// How ranges are chosen.
+    pub method: Option<Method>,
+    /// Take a final softmax off.
+    pub no_softmax: bool,
+}
+
+/// Where the scales came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScaleSource {
+    /// The model carries them.
+    Model,
+    /// A quantization file.
+    Recorded(PathBuf),
+    /// Samples of the user.
+    Samples(PathBuf),
+    /// Synthetic inputs: accuracy is a guess.
+    Synthetic,
+}
+
+/// A model ready to be emitted.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// What was read.
+    pub source: Source,
+    /// The quantized graph.
+    pub module: Module,
+    /// Schedule, arena and kernels.
+    pub plan: Plan,
+    /// The quantization, for `model.quant.toml`.
+    pub quant_file: QuantFile,
+    /// How raw samples become each input.
+    pub preprocess: Vec<Preprocess>,
+    /// Where the scales came from.
+    pub scales: ScaleSource,
+    /// Outputs against the float oracle; empty where there were no samples.
+    pub quality: Vec<OutputQuality>,
+}
+
+/// Why a model cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// Reading or importing the model.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// Reading samples.
+    #[error(transparent)]
+    Samples(#[from] SampleError),
+    /// Reading a quantization file.
+    #[error(transparent)]
+    QuantFile(#[from] QuantFileError),
+    /// A pass.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// Planning.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// Tells the user how far a long step is.
+pub trait Progress: Sync {
+    /// A step of so many ticks begins.
+    fn start(&self, what: &str, ticks: u64);
+    /// One tick is done.
+    fn tick(&self);
+    /// The step is done.
+    fn finish(&self);
+}
+
+/// No progress shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn start(&self, _: &str, _: u64) {}
+    fn tick(&self) {}
+    fn finish(&self) {}
+}
+
+/// Reads and imports a model.
+///
+/// # Errors
+/// [`CompileError::Onnx`].
+pub fn import(model: &Path) -> Result<(Source, Module), CompileError> {
+    let source = onnx::read(model)?;
+    let module = onnx::import::import(&source)?;
+    Ok((source, module))
+}
+
+/// Compiles a model; `observe` sees the module after import (named `import`) and
+/// after each pass.
+///
+/// # Errors
+/// [`CompileError`], of the first stage that fails.
+pub fn compile(
+    model: &Path,
+    options: &CompileOptions,
+    progress: &dyn Progress,
+    observe: &mut dyn FnMut(&str, &Module),
+) -> Result<Compiled, CompileError> {
+    let (source, mut module) = import(model)?;
+    let model_sha256 = sha256_hex(model)?;
+    observe("import", &module);
+    let recorded = options.quant.as_deref().map(|path| QuantFile::read(path, &model_sha256)).transpose()?;
+    let no_softmax = recorded.as_ref().map_or(options.no_softmax, |r| r.no_softmax);
+    let context = Context { no_softmax, scales: Scales::Unknown };
+    passes::run_half(&mut module, Half::Float, &context, |pass, m| observe(pass.name, m))?;
+
+    let specs = input_specs(&module);
+    let wanted = recorded.as_ref().map_or(&options.preprocess, |r| &r.preprocess);
+    let samples_path = options.calib.clone().or_else(|| find_beside(model));
+    let samples = match &samples_path {
+        Some(path) => Some(Samples::bind(SampleFile::open(path)?, &specs, wanted)?),
+        None => None,
+    };
+    let method = options.method.unwrap_or(Method::MinMax);
+    let (scales, used) = match &recorded {
+        Some(file) => {
+            let path = options.quant.clone().unwrap_or_default();
+            integer_half(&mut module, no_softmax, Scales::Recorded(file), observe)?;
+            (ScaleSource::Recorded(path), samples)
+        }
+        None => scaled(&source, &mut module, no_softmax, samples, &specs, wanted, method, progress, observe)?,
+    };
+    let plan = plan::plan(&module)?;
+    let quality = match &used {
+        Some(samples) if scales != ScaleSource::Synthetic => {
+            let count = samples.len().min(QUALITY_SAMPLES);
+            progress.start("comparing with float", count as u64);
+            let quality = quality::outputs(&source, &module, &plan, samples, count, &|| progress.tick())?;
+            progress.finish();
+            quality
+        }
+        _ => Vec::new(),
+    };
+    let preprocess = match &used {
+        Some(samples) => (0..specs.len()).map(|i| samples.preprocess(i).clone()).collect(),
+        None => specs.iter().map(|s| wanted.resolve(&s.name, &s.shape)).collect::<Result<Vec<_>, _>>()?,
+    };
+    let header = match recorded {
+        Some(file) => file,
+        None => QuantFile {
+            format: 1,
+            model_sha256,
+            data_sha256: match &scales {
+                ScaleSource::Samples(path) => Some(sha256_hex(path)?),
+                _ => None,
+            },
+            samples: if scales == ScaleSource::Model { 0 } else { used.as_ref().map_or(0, Samples::len) },
+            method: if scales == ScaleSource::Model { "carried by the model".into() } else { method.to_string() },
+            no_softmax,
+            preprocess: wanted.clone(),
+            tensors: Vec::new(),
+        },
+    };
+    let quant_file = QuantFile::record(&module, header);
+    Ok(Compiled { source, module, plan, quant_file, preprocess, scales, quality })
+}
+
+/// Runs the integer half with whatever scales there are.
+#[allow(clippy::too_many_arguments)]
+fn scaled(
+    source: &Source,
+    module: &mut Module,
+    no_softmax: bool,
+    samples: Option<Samples>,
+    specs: &[InputSpec],
+    preprocess: &Preprocess,
+    method: Method,
+    progress: &dyn Progress,
+    observe: &mut dyn FnMut(&str, &Module),
+) -> Result<(ScaleSource, Option<Samples>), CompileError> {
+    if !source.given.activations.is_empty() {
+        let mut carried = module.clone();
+        match integer_half(&mut carried, no_softmax, Scales::Given, observe) {
+            Ok(()) => {
+                *module = carried;
+                return Ok((ScaleSource::Model, samples));
+            }
+            // An island can be calibrated, if there is anything to calibrate with.
+            Err(PassError::Island { .. }) if samples.is_some() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let (origin, samples) = match samples {
+        Some(samples) => (ScaleSource::Samples(samples.path().to_path_buf()), samples),
+        None => {
+            let samples = Samples::synthetic(specs, preprocess, SYNTHETIC_SAMPLES, SYNTHETIC_SEED)?;
+            (ScaleSource::Synthetic, samples)
+        }
+    };
+    let tensors = taps(module);
+    let passes_over = if method == Method::MinMax { 1 } else { 2 };
+    progress.start("calibrating", (samples.len() * passes_over) as u64);
+    let ranges: Ranges = calibrate(source, &tensors, &samples, method, &|| progress.tick())?;
+    progress.finish();
+    integer_half(module, no_softmax, Scales::Calibrated(&ranges), observe)?;
+    Ok((origin, Some(samples)))
+}
+
+fn integer_half(
+    module: &mut Module,
+    no_softmax: bool,
+    scales: Scales<'_>,
+    observe: &mut dyn FnMut(&str, &Module),
+) -> Result<(), PassError> {
+    let context = Context { no_softmax, scales };
+    passes::run_half(module, Half::Integer, &context, |pass, m| observe(pass.name, m))
+}
+
+/// The ONNX tensors behind the live activations, without the graph's inputs.
+pub fn taps(module: &Module) -> Vec<String> {
+    let inputs: BTreeSet<&String> = module.ports.inputs.iter().map(|p| &p.name).collect();
+    let tensors: BTreeSet<String> = module
+        .graph
+        .live_activations()
+        .into_iter()
+        .filter_map(|id| module.graph.value(id).origin.as_ref())
+        .map(|origin| origin.tensor.clone())
+        .filter(|name| !inputs.contains(name))
+        .collect();
+    tensors.into_iter().collect()
+}
+
+/// What samples must look like for a module's inputs.
+pub fn input_specs(module: &Module) -> Vec<InputSpec> {
+    let Ports { inputs, .. } = &module.ports;
+    inputs
+        .iter()
+        .zip(&module.graph.inputs)
+        .map(|(port, &id)| InputSpec {
+            name: port.name.clone(),
+            shape: module.graph.shape(id).0.clone(),
+            quant: module
+                .given
+                .activation(&module.graph, id)
+                .map(|QuantParams { scale, zero_point, .. }| InputQuant { scale, zero_point }),
+        })
+        .collect()
+}

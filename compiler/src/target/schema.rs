@@ -1,0 +1,182 @@
+//! In: nothing. Out: the shape of a target file as types; `targets/README.md`
+//! explains every field to people who add a chip.
+//!
+//! Invariant: names carry units, and an unknown field is an error, so that a
+//! misspelt one cannot be ignored in silence.
+
+use serde::{Deserialize, Serialize};
+
+use super::cores::{Core, Emulator};
+use super::units::energy_uj;
+
+/// A microcontroller (or the host) that a model is compiled for.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Name given to `--target`; lower-case letters, digits, `-` and `.`.
+    pub name: String,
+    /// Full part name, with the flash and RAM variant.
+    pub part: String,
+    /// Who makes it.
+    pub vendor: String,
+    /// Further names that `--target` accepts: parts, boards.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Processor core; instruction set, DSP, FPU and emulator follow from it.
+    pub core: Core,
+    /// Highest core clock in Hz; `None` for the host.
+    pub clock_hz: Option<u64>,
+    /// Rust target triple; `None` for the host.
+    pub rust_target: Option<String>,
+    /// File of the runtime's `arch` folder that emitted crates use.
+    pub arch: ArchFile,
+    /// Name of the RAM region in which the arena lies unless told otherwise.
+    pub arena_region: String,
+    /// What a user should know before trusting a figure.
+    pub notes: Option<String>,
+    /// Memory that keeps code and weights.
+    pub flash: Vec<FlashRegion>,
+    /// Memory that holds the arena, the stack and everything else that changes.
+    pub ram: Vec<RamRegion>,
+    /// Caches between core and flash; `None` where there is none.
+    pub cache: Option<Cache>,
+    /// Run current, for energy estimates; `None` where no figure is known.
+    pub power: Option<Power>,
+    /// Where the other figures come from.
+    pub provenance: Provenance,
+}
+
+/// A file of the runtime's `arch` folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArchFile {
+    /// `portable.rs`: plain Rust, for every instruction set.
+    Portable,
+}
+
+impl ArchFile {
+    /// File name within the runtime's `arch` folder.
+    #[must_use]
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable.rs",
+        }
+    }
+}
+
+/// A range of non-volatile memory.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlashRegion {
+    /// Name within the target.
+    pub name: String,
+    /// First address.
+    pub origin: u64,
+    /// Length in bytes.
+    pub length_bytes: u64,
+    /// Wait states of a read at the highest clock, in cycles; `None` where the
+    /// figure makes no sense (serial flash) or is not known.
+    pub wait_states: Option<u32>,
+    /// Whether it lies outside of the chip, so that its size is the board's.
+    #[serde(default)]
+    pub external: bool,
+    /// What is special about it.
+    pub description: Option<String>,
+}
+
+/// A range of RAM.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RamRegion {
+    /// Name within the target.
+    pub name: String,
+    /// First address.
+    pub origin: u64,
+    /// Length in bytes.
+    pub length_bytes: u64,
+    /// What is special about it.
+    pub description: Option<String>,
+}
+
+/// Caches between core and flash.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// Bytes that cache instructions (and constants, where it is unified).
+    pub instruction_bytes: u64,
+    /// Bytes that cache data; equal to `instruction_bytes` where it is unified.
+    pub data_bytes: u64,
+    /// How it is organised, and whether software must switch it on.
+    pub description: String,
+}
+
+/// Typical consumption while the core computes.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Power {
+    /// Run current in microampere per megahertz.
+    pub run_current_ua_per_mhz: f64,
+    /// Supply voltage at which that current was stated, in volt.
+    pub supply_volts: f64,
+    /// Who states the figure, and under which conditions.
+    pub source: String,
+    /// Whether somebody compared the figure with its source.
+    pub checked: bool,
+}
+
+/// Where the figures of a target come from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Source of the memory regions.
+    pub memory: String,
+    /// Source of clock, wait states and caches.
+    pub timing: String,
+}
+
+impl Target {
+    /// Bytes of all flash regions together.
+    #[must_use]
+    pub fn flash_bytes(&self) -> u64 {
+        self.flash.iter().map(|region| region.length_bytes).sum()
+    }
+
+    /// Bytes of all RAM regions together. The arena must lie in one region:
+    /// compare it with [`Target::arena_bytes`] instead.
+    #[must_use]
+    pub fn ram_bytes(&self) -> u64 {
+        self.ram.iter().map(|region| region.length_bytes).sum()
+    }
+
+    /// The RAM region with the given name.
+    #[must_use]
+    pub fn ram_region(&self, name: &str) -> Option<&RamRegion> {
+        self.ram.iter().find(|region| region.name == name)
+    }
+
+    /// Bytes of the region in which the arena lies unless told otherwise.
+    #[must_use]
+    pub fn arena_bytes(&self) -> u64 {
+        self.ram_region(&self.arena_region).map_or(0, |region| region.length_bytes)
+    }
+
+    /// The machine that emulates the target's core; `None` for the host.
+    #[must_use]
+    pub fn emulator(&self) -> Option<Emulator> {
+        self.core.emulator()
+    }
+
+    /// Time of so many core cycles at the highest clock, in milliseconds;
+    /// `None` where the target has no clock.
+    #[must_use]
+    pub fn latency_ms(&self, cycles: u64) -> Option<f64> {
+        self.clock_hz.map(|clock_hz| cycles as f64 * 1e3 / clock_hz as f64)
+    }
+
+    /// Energy of so many core cycles in microjoule, by [`energy_uj`]; `None`
+    /// where the target has no power figures.
+    #[must_use]
+    pub fn energy_uj(&self, cycles: u64) -> Option<f64> {
+        self.power.as_ref().map(|power| energy_uj(cycles, power.run_current_ua_per_mhz, power.supply_volts))
+    }
+}

@@ -1,0 +1,169 @@
+//! The firmware around one emitted model, for an emulator with semihosting.
+//!
+//! In: `input.bin` in the emulator's working folder: samples one after the
+//! other, each the bytes of every input in order. Without that file one
+//! sample of zeros runs, so that the firmware can be measured on its own.
+//! Out: `output.bin`, every output of every sample in order; with the feature
+//! `trace` also `trace.bin`, a record a layer (step, name length, data length
+//! as u32 in little endian; name; data); on the console lines `name value`:
+//! `input_bytes`, `output_bytes` (a sample), `model_ram_bytes`, `samples`,
+//! `stack_bytes` (the deepest stack of a run).
+//! Invariant: only the model's `run` lies between `bench_start` and
+//! `bench_stop`; the panic handler links only if nothing can panic, except
+//! with the feature `locate`, where a panic is a fault that tells its place.
+
+#![no_std]
+#![no_main]
+
+mod arch;
+mod semihosting;
+
+use core::hint::black_box;
+use core::panic::PanicInfo;
+use model::Model;
+use semihosting::{File, exit, print, print_fact, print_number};
+
+unsafe extern "C" {
+    safe fn bench_start();
+    safe fn bench_stop();
+    /// Fills the stack below the caller with a pattern.
+    safe fn paint_stack();
+    /// Bytes between the caller and the deepest word that lost the pattern.
+    safe fn stack_peak() -> usize;
+    static _stack_limit: u8;
+    static _stack_top: u8;
+}
+
+static mut MODEL: Model = Model::new();
+
+/// The lowest address of the stack, and the one past its end.
+pub fn stack_bounds() -> (usize, usize) {
+    ((&raw const _stack_limit).addr(), (&raw const _stack_top).addr())
+}
+
+/// Ends a run that faulted; `cause` is the core's own number for it.
+#[unsafe(link_section = ".harness")]
+pub fn fault(cause: u32, pc: u32) -> ! {
+    print(c"fault cause ");
+    print_number(cause, 10);
+    if pc == u32::MAX {
+        print(c" stack overflow");
+    } else {
+        print(c" pc 0x");
+        print_number(pc, 16);
+    }
+    print(c"\n");
+    exit(false)
+}
+
+#[unsafe(link_section = ".harness")]
+fn fail(why: &core::ffi::CStr) -> ! {
+    print(why);
+    print(c"\n");
+    exit(false)
+}
+
+#[cfg(not(feature = "locate"))]
+#[panic_handler]
+fn panic(_: &PanicInfo) -> ! {
+    unsafe extern "C" {
+        // Defined nowhere: the firmware links only if this is unreachable.
+        safe fn tinyc_panic_path_exists() -> !;
+    }
+    tinyc_panic_path_exists()
+}
+
+#[cfg(feature = "locate")]
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    // The place is kept whole, so that it can be found in the linked file.
+    if let (Some(place), Some(console)) = (black_box(info.location()), File::write_to(c":tt")) {
+        console.write(b"fault panic at ");
+        console.write(place.file().as_bytes());
+        console.write(b":");
+        print_number(place.line(), 10);
+    }
+    fail(c"")
+}
+
+#[cfg(not(feature = "trace"))]
+#[inline(never)]
+fn run(model: &mut Model) {
+    let _ = model.run();
+}
+
+#[cfg(feature = "trace")]
+#[inline(never)]
+fn run(model: &mut Model) {
+    let Some(file) = File::write_to(c"trace.bin") else { fail(c"error trace.bin cannot be written") };
+    model.run_traced(&mut |step: usize, name: &str, data: &[i8]| {
+        let mut taken = true;
+        for number in [step, name.len(), data.len()] {
+            taken &= file.write(&(number as u32).to_le_bytes());
+        }
+        taken &= file.write(name.as_bytes());
+        if !(taken & file.write(data)) {
+            fail(c"error trace.bin cannot be written");
+        }
+    });
+}
+
+/// One measured run; returns the bytes of stack that it took.
+#[inline(never)]
+#[unsafe(link_section = ".harness")]
+fn measure(model: &mut Model) -> usize {
+    let model = black_box(model);
+    paint_stack();
+    bench_start();
+    run(model);
+    bench_stop();
+    stack_peak()
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".harness")]
+extern "C" fn firmware_main() -> ! {
+    let model = &raw mut MODEL;
+    // SAFETY: this function is entered once, and nothing else names MODEL.
+    let model = unsafe { &mut *model };
+    let input_bytes: usize = Model::INPUT_BYTES.iter().sum();
+    let output_bytes: usize = Model::OUTPUT_BYTES.iter().sum();
+    print_fact(c"input_bytes", input_bytes);
+    print_fact(c"output_bytes", output_bytes);
+    print_fact(c"model_ram_bytes", size_of::<Model>());
+    let input = File::read_from(c"input.bin");
+    let available = input.map_or(input_bytes, File::len);
+    let Some(output) = File::write_to(c"output.bin") else { fail(c"error output.bin cannot be written") };
+    let (limit, top) = stack_bounds();
+    let mut used = 0;
+    let mut samples = 0;
+    let mut stack_bytes = 0;
+    while input_bytes > 0 && used + input_bytes <= available {
+        for index in 0..Model::INPUT_BYTES.len() {
+            let bytes = model.input_slice(index);
+            match input {
+                Some(file) if !file.read(bytes) => fail(c"error input.bin cannot be read"),
+                Some(_) => (),
+                None => bytes.fill(0),
+            }
+        }
+        stack_bytes = stack_bytes.max(measure(model));
+        // Some machines have memory below the stack and do not fault there.
+        if stack_bytes + STACK_MARGIN_BYTES > top - limit {
+            fault(0, u32::MAX);
+        }
+        for index in 0..Model::OUTPUT_BYTES.len() {
+            if !output.write(model.output_slice(index)) {
+                fail(c"error output.bin cannot be written");
+            }
+        }
+        used += input_bytes;
+        samples += 1;
+    }
+    print_fact(c"samples", samples);
+    print_fact(c"stack_bytes", stack_bytes);
+    exit(true)
+}
+
+/// Stack above the measured region: the frames of this file's own functions.
+const STACK_MARGIN_BYTES: usize = 512;

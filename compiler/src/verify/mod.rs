@@ -1,0 +1,14 @@
+//! Verification: float oracle, integer reference, emitted crate, emulated chip.
+//!
+//! In: a compiled model and samples. Out: scores and byte comparisons. Invariant:
+//! this stage only reads; it never changes what is emitted.
+
+pub mod emulator;
+pub mod error;
+pub mod harness;
+pub mod host;
+pub mod metrics;
+mod panics;
+pub mod quality;
+pub mod reference;
+pub mod simulate;
