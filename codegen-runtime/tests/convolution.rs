@@ -114,10 +114,11 @@ fn check_depthwise(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, multiplier: us
     share_inside(&got, p.out)
 }
 
-/// The average over `cases` random cases must not be mostly saturation.
+/// The average over `cases` random cases must not be mostly saturation; the few
+/// that Miri gets may be.
 fn mostly_inside(cases: usize, mut case: impl FnMut() -> f64) {
     let average = (0..cases).map(|_| case()).sum::<f64>() / cases as f64;
-    assert!(average > 0.5, "only {average:.2} of the codes were inside the range");
+    assert!(cfg!(miri) || average > 0.5, "only {average:.2} of the codes were inside the range");
 }
 
 #[test]

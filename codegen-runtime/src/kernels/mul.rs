@@ -46,11 +46,15 @@ pub fn run(p: &Params, a: Bytes<'_>, b: Bytes<'_>, output: Bytes<'_>, _scratch: 
     let [.., len] = p.shape;
     let ([.., a_stride], [.., b_stride]) = (p.a_strides, p.b_strides);
     let tensors = [p.a_strides, p.b_strides, strides::contiguous(p.shape)];
-    strides::lines(p.shape, tensors, |[from_a, from_b, to]| {
-        let reach = |stride| strides::reach(len, stride);
-        let operands = [a.sub(from_a, reach(a_stride)), b.sub(from_b, reach(b_stride))];
-        step(p, operands, [a_stride, b_stride], output.sub(to, len), len);
-    });
+    strides::lines(
+        strides::six(p.shape, 1),
+        tensors.map(|strides| strides::six(strides, 0)),
+        |[from_a, from_b, to]| {
+            let reach = |stride| strides::reach(len, stride);
+            let operands = [a.sub(from_a, reach(a_stride)), b.sub(from_b, reach(b_stride))];
+            step(p, operands, [a_stride, b_stride], output.sub(to, len), len);
+        },
+    );
 }
 
 /// One line of `len` output elements; operands are read `strides` elements

@@ -7,36 +7,31 @@
 /// Calls `line` with the offset of each tensor's line along the last axis, for
 /// every index of the other axes.
 #[inline(always)]
-pub fn lines<const AXES: usize, const TENSORS: usize>(
-    shape: [usize; AXES],
-    strides: [[usize; AXES]; TENSORS],
+pub fn lines<const TENSORS: usize>(
+    [a, b, c, d, e, len]: [usize; 6],
+    strides: [[usize; 6]; TENSORS],
     mut line: impl FnMut([usize; TENSORS]),
 ) {
-    if shape.contains(&0) {
+    if len == 0 {
         return;
     }
-    let mut index = [0usize; AXES];
-    let mut offsets = [0usize; TENSORS];
-    loop {
-        line(offsets);
-        // An odometer: the last axis belongs to the line, the others count up from the right.
-        let mut wrapped = true;
-        for (axis, (count, size)) in index.iter_mut().zip(shape).enumerate().rev().skip(1) {
-            *count += 1;
-            wrapped = *count == size;
-            for (offset, strides) in offsets.iter_mut().zip(&strides) {
-                let stride = strides.get(axis).copied().unwrap_or(0);
-                *offset = if wrapped { *offset - (size - 1) * stride } else { *offset + stride };
+    for i in 0..a {
+        for j in 0..b {
+            for k in 0..c {
+                for l in 0..d {
+                    for m in 0..e {
+                        line(strides.map(|[a, b, c, d, e, _]| i * a + j * b + k * c + l * d + m * e));
+                    }
+                }
             }
-            if !wrapped {
-                break;
-            }
-            *count = 0;
-        }
-        if wrapped {
-            return;
         }
     }
+}
+
+/// Four axes as six: the first two are of size 1, or of stride 0.
+#[inline(always)]
+pub const fn six([a, b, c, d]: [usize; 4], leading: usize) -> [usize; 6] {
+    [leading, leading, a, b, c, d]
 }
 
 /// The row-major strides of `shape`.
