@@ -182,9 +182,10 @@ pub fn rows() -> Vec<Row> {
 /// The table as text.
 pub fn text() -> String {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_header(["operator", "limits"]);
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(["operator", "limits"]);
     for row in rows() {
         table.add_row([row.op, row.limits]);
     }
-    table.to_string()
+    table.trim_fmt()
 }
