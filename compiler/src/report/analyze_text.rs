@@ -9,6 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::analyze::{AnalyzeReport, LayerRow};
 use super::build_text::verdict;
+use super::short;
 use crate::target::units::{format_bytes, thousands};
 
 /// Width of the labels of the totals.
@@ -19,7 +20,7 @@ impl fmt::Display for AnalyzeReport {
         writeln!(f, "{}\n", layers(&self.layers))?;
         let totals = &self.totals;
         let mut line = |label: &str, text: String| writeln!(f, "{label:LABEL$}{text}");
-        let peak = totals.peak_step.as_deref().map_or_else(|| "the ports".to_owned(), |step| format!("{step:?}"));
+        let peak = totals.peak_step.as_deref().map_or_else(|| "the ports".to_owned(), |step| format!("{:?}", short(step)));
         line(
             "layers",
             format!(
@@ -93,8 +94,8 @@ fn layers(rows: &[LayerRow]) -> String {
     ]);
     for row in rows {
         let name = match row.fused.len() {
-            0 => row.name.clone(),
-            more => format!("{} +{more}", row.name),
+            0 => short(&row.name),
+            more => format!("{} +{more}", short(&row.name)),
         };
         let inputs: Vec<String> = row.input_shapes.iter().map(|s| dims(s)).collect();
         table.add_row([

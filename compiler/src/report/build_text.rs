@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::build::BuildReport;
 use super::memory::MemoryUse;
+use super::short;
 use crate::target::units::{format_bytes, thousands};
 
 /// Width of the labels.
@@ -35,7 +36,7 @@ impl fmt::Display for BuildReport {
                 verdict(&self.flash)
             ),
         )?;
-        let peak = self.peak_step.as_deref().map_or_else(|| "the ports".to_owned(), |step| format!("{step:?}"));
+        let peak = self.peak_step.as_deref().map_or_else(|| "the ports".to_owned(), |step| format!("{:?}", short(step)));
         line(
             "RAM",
             format!(
