@@ -1,1 +1,3 @@
-//! x
+//! Shared parts of the integration tests.
+
+pub mod onnx;
