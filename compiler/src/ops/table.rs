@@ -42,7 +42,7 @@ pub const TABLE: &[Entry] = &[
     },
     Entry { onnx: "Cast", limits: "between float types", import: super::reshape::import::cast },
     Entry { onnx: "Ceil", limits: "any shape", import: super::unary::import::import },
-    Entry { onnx: "Celu", limits: "alpha other than 0", import: super::unary::import::import },
+    Entry { onnx: "Celu", limits: "alpha 1", import: super::unary::import::import },
     Entry {
         onnx: "Clip",
         limits: "constant bounds, as attributes or as operands",
@@ -156,35 +156,4 @@ pub const TABLE: &[Entry] = &[
 /// The entry of an operator.
 pub fn find(onnx: &str) -> Option<&'static Entry> {
     TABLE.iter().find(|e| e.onnx == onnx)
-}
-
-/// A row of `tinyc supported-ops`.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub struct Row {
-    /// ONNX operator.
-    pub op: &'static str,
-    /// What is supported of it.
-    pub limits: &'static str,
-}
-
-/// The table's rows in alphabetical order.
-pub fn rows() -> Vec<Row> {
-    let mut rows: Vec<Row> = TABLE.iter().map(|e| Row { op: e.onnx, limits: e.limits }).collect();
-    rows.extend([
-        Row { op: "Constant", limits: "folded before import, with all arithmetic on constants and shapes" },
-        Row { op: "DequantizeLinear", limits: "activations per tensor, weights per tensor or channel; int8, uint8, int32 bias" },
-        Row { op: "QuantizeLinear", limits: "per tensor, int8 or uint8, constant scale" },
-    ]);
-    rows.sort_by_key(|r| r.op);
-    rows
-}
-
-/// The table as text.
-pub fn text() -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_header(["operator", "limits"]);
-    for row in rows() {
-        table.add_row([row.op, row.limits]);
-    }
-    table.to_string()
 }
