@@ -10,6 +10,7 @@ use tinyc::codegen::{
     CodegenError, CrateFiles, EmitOptions, Preprocessing, SelfTest, TargetFacts, generate, package_name,
     preprocess, write,
 };
+use tinyc::ir::QuantParams;
 use tinyc::plan::plan;
 use tinyc::verify::reference;
 
@@ -142,6 +143,10 @@ fn main() {
     let mut codes = [0; input::BYTES];
     input::quantize_pixels(&pixels, &mut codes);
     println!("pixels {codes:?}");
+    let samples = pixels.map(f32::from);
+    let mut same_codes = [0; input::BYTES];
+    chain_net::quantize_samples(&samples, &mut same_codes);
+    assert_eq!(same_codes, codes);
     let values: [f32; input::BYTES] = core::array::from_fn(|i| match i {
         0 => f32::NAN,
         1 => f32::INFINITY,
@@ -217,8 +222,17 @@ fn clippy_finds_nothing_and_every_public_item_has_docs() {
     let dir = work_dir("lints");
     let folder = dir.join("lints");
     write::write(&folder, &emit(&net, &options)).unwrap();
+    // A model that only gives its input another shape has neither kernels nor weights.
+    let mut views = Net::new("views", 1);
+    let x = views.input("x", &[2, 3], QuantParams::new(0.1, -128));
+    let y = views.reshape("y", x, &[6]);
+    views.output(y);
+    let view_folder = dir.join("views");
+    write::write(&view_folder, &emit(&views, &self::options("views"))).unwrap();
     for features in ["--no-default-features", "--all-features"] {
-        cargo(&folder, &["clippy", "--quiet", "--all-targets", features, "--", "-D", "warnings"]);
+        for folder in [&folder, &view_folder] {
+            cargo(folder, &["clippy", "--quiet", "--all-targets", features, "--", "-D", "warnings"]);
+        }
     }
 }
 
@@ -242,6 +256,7 @@ pub extern "C" fn _start(
     if !model.self_test() { return 2 }
     model.run_traced(|_, _, codes| { core::hint::black_box(codes); });
     input::quantize_pixels(pixels, model.input_mut());
+    input::quantize_samples(values, model.input_mut());
     output::dequantize(model.run(), reals);
     *reals = model.infer_f32(values);
     model.input_slice(index).fill(3);

@@ -70,11 +70,11 @@ fn a_chain_needs_its_two_largest_neighbours() {
 }
 
 #[test]
-fn the_search_mends_what_greedy_by_size_wastes() {
-    let blocks =
-        [block(12, 1, 2), block(8, 0, 1), block(8, 2, 3), block(20, 3, 4), block(4, 0, 3), block(12, 4, 5)];
-    assert_eq!(lower_bound(&blocks), 32);
-    assert_eq!(assert_packed(&blocks), 32);
+fn the_search_mends_what_greedy_placement_wastes() {
+    // Found by trying: every starting order ends at 52. The bound is the sum at moment 4.
+    let blocks = [block(20, 4, 6), block(20, 2, 4), block(8, 3, 4), block(24, 2, 2)];
+    assert_eq!(lower_bound(&blocks), 20 + 20 + 8);
+    assert_eq!(assert_packed(&blocks), 48);
 }
 
 #[test]

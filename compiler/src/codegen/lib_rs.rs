@@ -8,7 +8,7 @@ use super::names::{grouped, plain};
 use super::ports::{self, Port, Ports};
 use super::tokens::{docs, format, ident, inner_docs, number};
 use super::weights::{self, self_test_input, self_test_output};
-use super::{CodegenError, EmitOptions};
+use super::{CodegenError, EmitOptions, Preprocessing};
 use crate::Module;
 use crate::plan::{ArenaRange, Plan};
 
@@ -30,7 +30,7 @@ pub fn emit(
     let outputs = ports.outputs.iter().map(Port::output_module);
     let shortcuts = shortcuts(ports);
     let model = model(options, ports, &layers);
-    let code_of = ports::code_of();
+    let code_of = ports::code_of(ports);
     let weights = weights_static(plan);
     let functions: Vec<TokenStream> = layers.iter().map(|l| l.function(module)).collect::<Result<_, _>>()?;
     format(quote! {
@@ -99,11 +99,15 @@ fn shortcuts(ports: &Ports) -> TokenStream {
         tokens.extend(quote!(
             pub use input::quantize;
         ));
-        if input.preprocessing != super::Preprocessing::None {
-            tokens.extend(quote!(
+        tokens.extend(match input.preprocessing {
+            Preprocessing::None => quote!(),
+            Preprocessing::Codes => quote!(
                 pub use input::quantize_pixels;
-            ));
-        }
+            ),
+            Preprocessing::MeanStd { .. } => quote!(
+                pub use input::{quantize_pixels, quantize_samples};
+            ),
+        });
     }
     if ports.outputs.len() == 1 {
         tokens.extend(quote!(

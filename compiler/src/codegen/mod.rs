@@ -3,7 +3,7 @@
 //! In: a [`Plan`], its [`Module`], [`EmitOptions`]. Out: [`CrateFiles`], a pure
 //! function of them: no clock, no environment, no disk. Invariants: one file of
 //! this folder makes one file of the crate; runtime sources are copied as they
-//! were compiled and tested; only [`write`] touches the disk.
+//! were compiled and tested; only [`mod@write`] touches the disk.
 
 mod cargo_toml;
 mod example;

@@ -166,15 +166,27 @@ impl Port {
                 // `Ports::of` has checked that the axis fits.
                 let run = channel_stride(&self.io.shape, *channel_axis, mean.len()).unwrap_or(1).max(1);
                 let run = number(run);
+                let (means, stds) = (mean.iter().map(|&m| float(m)), std.iter().map(|&s| float(s)));
                 let lines = docs(&[
                     "Codes of 8-bit pixels: of `(pixel - mean) / std`, with".to_string(),
                     format!("mean {mean:?} and standard deviation {std:?}."),
                 ]);
                 quote! {
+                    /// Samples that follow each other in one channel.
+                    const RUN: usize = #run;
+                    /// Means and standard deviations of the channels.
+                    const MEAN_STD: [(f32, f32); #channels] = [#((#means, #stds)),*];
+                    /// Codes of samples of any range: of `(sample - mean) / std`.
+                    pub fn quantize_samples(samples: &[f32; BYTES], codes: &mut [i8; BYTES]) {
+                        let runs = codes.chunks_mut(RUN).zip(samples.chunks(RUN));
+                        for ((codes, samples), (mean, std)) in runs.zip(MEAN_STD.iter().cycle()) {
+                            for (code, sample) in codes.iter_mut().zip(samples) {
+                                *code = super::code_of((sample - mean) / std, SCALE, ZERO_POINT);
+                            }
+                        }
+                    }
                     #lines
                     pub fn quantize_pixels(pixels: &[u8; BYTES], codes: &mut [i8; BYTES]) {
-                        /// Pixels that follow each other in one channel.
-                        const RUN: usize = #run;
                         let runs = codes.chunks_mut(RUN).zip(pixels.chunks(RUN));
                         for ((codes, pixels), table) in runs.zip(PIXEL_CODES.iter().cycle()) {
                             for (code, &pixel) in codes.iter_mut().zip(pixels) {
@@ -202,8 +214,11 @@ fn quantize() -> TokenStream {
     }
 }
 
-/// The function behind every `quantize`.
-pub fn code_of() -> TokenStream {
+/// The function behind every `quantize`, where there is an input.
+pub fn code_of(ports: &Ports) -> TokenStream {
+    if ports.inputs.is_empty() {
+        return TokenStream::new();
+    }
     quote! {
         /// The code of a real value; see `quantize`.
         fn code_of(value: f32, scale: f32, zero_point: i8) -> i8 {

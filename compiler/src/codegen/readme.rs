@@ -57,7 +57,9 @@ fn preprocessing(port: &Port) -> String {
         Preprocessing::None => "real values as they are".to_string(),
         Preprocessing::Codes => "the model's own codes; unsigned ones less 128".to_string(),
         Preprocessing::MeanStd { mean, std, .. } => {
-            format!("(x - mean) / std with mean {mean:?} and std {std:?}; `quantize_pixels` does it")
+            format!(
+                "(x - mean) / std with mean {mean:?} and std {std:?}: `quantize_pixels` and `quantize_samples` do it"
+            )
         }
     }
 }
@@ -98,7 +100,7 @@ fn usage(text: &mut String, options: &EmitOptions, ports: &Ports) {
     text.push('\n');
     let _ = writeln!(
         text,
-        "This folder is a cargo workspace of its own. Inside the folder of another workspace, name it in that\nworkspace's `exclude`.\n"
+        "This folder is a cargo workspace of its own. Where it lies inside the folder of another workspace, name it\nin that workspace's `exclude`, or cargo reports multiple workspace roots.\n"
     );
 }
 

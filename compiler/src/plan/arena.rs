@@ -47,8 +47,8 @@ pub struct Packing {
     pub total_bytes: usize,
 }
 
-/// Work units (a comparison of two blocks) that the search may spend: well
-/// under a tenth of a second.
+/// Work units (a comparison of two blocks) that the search may spend: about a
+/// tenth of a second.
 const BUDGET: usize = 12_000_000;
 /// Rounds of the search for small problems.
 const MAX_ROUNDS: usize = 4_000;

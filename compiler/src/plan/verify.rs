@@ -127,12 +127,13 @@ fn scratch(plan: &Plan, id: StepId, position: usize, call: &PlannedCall) -> Resu
     }
 }
 
-/// What was last written to a byte: which content, and which byte of it.
+/// What was last written to a byte: which content, and which byte of it. Small,
+/// since there is one for every byte of the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tag {
     Nothing,
     Scratch,
-    Content(ValueId, usize),
+    Content(ValueId, u32),
 }
 
 /// The arena, byte by byte.
@@ -201,7 +202,7 @@ impl Replay {
 
     fn write(&mut self, value: ValueId, range: ArenaRange, bytes: impl IntoIterator<Item = usize>) {
         for byte in bytes {
-            self.arena[range.offset + byte] = Tag::Content(value, byte);
+            self.arena[range.offset + byte] = Tag::Content(value, byte as u32);
         }
     }
 
@@ -210,7 +211,7 @@ impl Replay {
         let content = content.ok_or_else(|| format!("reads {} before it is made", operand.value))?;
         for byte in bytes {
             let found = self.arena.get(operand.range.offset + byte);
-            if found != Some(&Tag::Content(*content, byte)) {
+            if found != Some(&Tag::Content(*content, byte as u32)) {
                 return Err(format!(
                     "finds {found:?} at {} instead of byte {byte} of {content}",
                     operand.range.offset + byte
