@@ -1,3 +1,4 @@
 //! Shared parts of the integration tests.
 
+pub mod models;
 pub mod onnx;

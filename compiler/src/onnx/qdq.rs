@@ -19,8 +19,14 @@ use crate::ir::QuantParams;
 /// # Errors
 /// [`OnnxError::Nodes`] with every Q or DQ node that has no integer meaning here.
 pub fn strip(model: &mut OnnxModel, notes: &mut Vec<String>) -> Result<GivenByName, OnnxError> {
-    let mut strip =
-        Strip { given: GivenByName::default(), alias: BTreeMap::new(), quantized: BTreeMap::new(), notes };
+    let codes_in = model.inputs.iter().filter(|p| p.element != Element::F32).map(|p| p.name.clone());
+    let mut strip = Strip {
+        given: GivenByName::default(),
+        alias: BTreeMap::new(),
+        quantized: codes_in.collect(),
+        moved: BTreeMap::new(),
+        notes,
+    };
     let mut problems = Vec::new();
     let mut kept = Vec::with_capacity(model.nodes.len());
     for mut node in std::mem::take(&mut model.nodes) {
@@ -167,20 +173,18 @@ impl Strip<'_> {
             self.given.weights.insert(result, (linear.scales, axis));
             return Ok(());
         }
-        if self.quantized.contains_key(&source) {
-            self.alias.insert(result, source);
-            return Ok(());
-        }
-        if let Some(port) = model.inputs.iter().find(|p| p.name == source) {
-            let linear = linear(node, model, Some(port.element == Element::U8))?;
-            let params = activation_params(&linear)?;
-            match self.given.activations.get(&source) {
-                Some(known) if *known != params => {
-                    return Err("the input is dequantized twice with different parameters".into());
+        if self.quantized.contains(&source) {
+            // Codes keep their parameters on the way from QuantizeLinear; codes that
+            // the caller gives get theirs here.
+            if !self.given.activations.contains_key(&source) {
+                let mut origin = &source;
+                while let Some(before) = self.moved.get(origin) {
+                    origin = before;
                 }
-                _ => {}
+                let unsigned = model.inputs.iter().any(|p| p.name == *origin && p.element == Element::U8);
+                let params = activation_params(&linear(node, model, Some(unsigned))?)?;
+                self.given.activations.insert(source.clone(), params);
             }
-            self.given.activations.insert(source.clone(), params);
             self.alias.insert(result, source);
             return Ok(());
         }

@@ -42,7 +42,7 @@ pub const TABLE: &[Entry] = &[
     },
     Entry { onnx: "Cast", limits: "between float types", import: super::reshape::import::cast },
     Entry { onnx: "Ceil", limits: "any shape", import: super::unary::import::import },
-    Entry { onnx: "Celu", limits: "alpha other than 0", import: super::unary::import::import },
+    Entry { onnx: "Celu", limits: "alpha 1", import: super::unary::import::import },
     Entry {
         onnx: "Clip",
         limits: "constant bounds, as attributes or as operands",

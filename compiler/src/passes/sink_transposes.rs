@@ -30,9 +30,10 @@ pub fn run(module: &mut Module, context: &Context<'_>) -> Result<(), PassError> 
     // the number of steps is bounded by nodes times transposes.
     let mut budget = 4 * module.graph.order().len().pow(2) + 64;
     while budget > 0 && step(module) {
+        // A transpose that lost its readers would still count as one of its operand's.
+        remove_dead::run(module, context)?;
         budget -= 1;
     }
-    remove_dead::run(module, context)?;
     remove_noops::run(module, context)
 }
 
@@ -167,7 +168,9 @@ fn through_many(graph: &mut Graph, id: NodeId) -> bool {
     };
     let back = inverse(&perm);
     let free = |v: ValueId| graph.shape(v).rank() == perm.len() && moves_only_units(graph.shape(v), &back);
+    // Only graph inputs: for other values the two directions could undo each other.
     let already = |v: ValueId| -> Option<ValueId> {
+        graph.inputs.contains(&v).then_some(())?;
         let earlier = graph.order().iter().take_while(|&&n| n != id).map(|&n| graph.node(n));
         earlier.filter(|n| n.inputs[0] == v && n.op == Op::Transpose(back.clone())).map(|n| n.output).next()
     };

@@ -45,9 +45,14 @@ fn function(node: &OnnxNode) -> Result<Function, String> {
         "Selu" => {
             Function::Elu { alpha: attribute("alpha", 1.673_263_2)?, scale: attribute("gamma", 1.050_701)? }
         }
+        // tract leaves alpha out on the left, so nothing could be checked against it.
         "Celu" => match attribute("alpha", 1.0)? {
-            0.0 => return Err("its alpha is 0, by which it would divide: export it as Relu".into()),
-            alpha => Function::Celu { alpha },
+            1.0 => Function::Elu { alpha: 1.0, scale: 1.0 },
+            alpha => {
+                return Err(format!(
+                    "its alpha is {alpha}; only 1 is supported: export it as alpha * Elu(x / alpha)"
+                ));
+            }
         },
         "Softplus" => Function::Softplus,
         "Softsign" => Function::Softsign,

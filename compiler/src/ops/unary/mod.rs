@@ -57,11 +57,6 @@ pub enum Function {
         /// Factor on both sides (1 for Elu, ONNX `gamma` for Selu).
         scale: f32,
     },
-    /// `x` above 0, `alpha * (e^(x / alpha) - 1)` below.
-    Celu {
-        /// Distance to the asymptote on the left; not 0.
-        alpha: f32,
-    },
     /// `ln(1 + e^x)`.
     Softplus,
     /// `x / (1 + |x|)`.
@@ -138,10 +133,6 @@ impl Function {
                 let value = if x < 0.0 { f64::from(alpha) * libm::expm1(x) } else { x };
                 f64::from(scale) * value
             }
-            Function::Celu { alpha } => {
-                let alpha = f64::from(alpha);
-                x.max(0.0) + (alpha * libm::expm1(x / alpha)).min(0.0)
-            }
             Function::Softplus => softplus(x),
             Function::Softsign => x / (1.0 + x.abs()),
             Function::Mish => x * libm::tanh(softplus(x)),
@@ -192,7 +183,6 @@ impl fmt::Display for Function {
             Function::ThresholdedRelu { threshold } => return write!(f, "thresholded_relu({threshold})"),
             Function::HardSigmoid { scale, shift } => return write!(f, "hard_sigmoid({scale}, {shift})"),
             Function::Elu { alpha, scale } => return write!(f, "elu({alpha}, {scale})"),
-            Function::Celu { alpha } => return write!(f, "celu({alpha})"),
             Function::Pow { exponent } => return write!(f, "pow({exponent})"),
             Function::Sigmoid => "sigmoid",
             Function::Tanh => "tanh",
