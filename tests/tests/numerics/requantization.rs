@@ -23,7 +23,7 @@ fn unsaturated(acc: i64, m: i32, k: u8, out: &QuantParams) -> i64 {
 
 /// The formula of the document, in 128 bits.
 fn formula(acc: i64, m: i32, k: u8, out: &QuantParams) -> i64 {
-    let shifted = (i128::from(acc) << k).max(-(1 << 31)).min((1 << 31) - 1);
+    let shifted = (i128::from(acc) << k).clamp(-(1 << 31), (1 << 31) - 1);
     unsaturated(shifted as i64, m, 0, out)
 }
 
