@@ -31,7 +31,7 @@ struct Done {
     expected: Vec<Vec<Vec<i8>>>,
 }
 
-fn compile_case(case: Case, folder: &Path) -> Done {
+fn compile_case(case: Case, folder: &Path) -> Result<Done, String> {
     let home = folder.join(case.name);
     std::fs::create_dir_all(&home).unwrap();
     let model = home.join("case.onnx");
@@ -44,7 +44,7 @@ fn compile_case(case: Case, folder: &Path) -> Done {
     }
     npz.finish().unwrap();
     let compiled = compile(&model, &CompileOptions::default(), &Silent, &mut |_, _| {})
-        .unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        .map_err(|e| format!("{}: {e}", case.name))?;
     let module = &compiled.module;
     let codes: Vec<Vec<Vec<i8>>> = (0..SAMPLES)
         .map(|s| {
@@ -66,12 +66,16 @@ fn compile_case(case: Case, folder: &Path) -> Done {
             module.graph.outputs.iter().map(|id| tensors[id].codes.clone()).collect()
         })
         .collect();
-    Done { case, compiled, codes, expected }
+    Ok(Done { case, compiled, codes, expected })
 }
 
-/// All cases, compiled in parallel.
-fn all(folder: &Path) -> Vec<Done> {
-    cases().into_par_iter().map(|case| compile_case(case, folder)).collect()
+/// Cases, compiled in parallel.
+fn compile_all(cases: Vec<Case>, folder: &Path) -> Vec<Done> {
+    let all: Vec<Result<Done, String>> =
+        cases.into_par_iter().map(|case| compile_case(case, folder)).collect();
+    let (done, failed): (Vec<_>, Vec<_>) = all.into_iter().partition(Result::is_ok);
+    report("compilation", failed.into_iter().filter_map(Result::err).collect());
+    done.into_iter().filter_map(Result::ok).collect()
 }
 
 fn emit(done: &Done, folder: &Path) -> CrateRef {
@@ -147,7 +151,7 @@ fn work_dir() -> PathBuf {
 #[test]
 fn every_case_follows_the_oracle_and_the_kernels_follow_the_reference() {
     let folder = TempDir::new().unwrap();
-    let done = all(folder.path());
+    let done = compile_all(cases(), folder.path());
     let far = done
         .par_iter()
         .filter(|d| d.case.oracle == Oracle::Tract)
@@ -170,7 +174,7 @@ fn every_case_follows_the_oracle_and_the_kernels_follow_the_reference() {
 #[test]
 fn every_case_gives_the_same_bytes_when_emitted() {
     let folder = TempDir::new().unwrap();
-    let done = all(folder.path());
+    let done = compile_all(cases(), folder.path());
     let crates: Vec<CrateRef> = done.iter().map(|d| emit(d, folder.path())).collect();
     let options =
         HostOptions { work_dir: work_dir(), quick_build: true, checked: true, ..HostOptions::default() };
@@ -195,9 +199,8 @@ fn one_case_an_operator_gives_the_same_bytes_on_the_emulated_core() {
     // The last case of an operator is its most involved one.
     let mut chosen: Vec<Case> = cases().into_iter().rev().filter(|c| seen.insert(c.op)).collect();
     chosen.reverse();
-    let differ = chosen
-        .into_iter()
-        .map(|case| compile_case(case, folder.path()))
+    let differ = compile_all(chosen, folder.path())
+        .into_par_iter()
         .filter_map(|d| {
             let emitted = emit(&d, folder.path());
             let options = FirmwareOptions { work_dir: work_dir(), ..FirmwareOptions::default() };
