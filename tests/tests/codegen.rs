@@ -3,9 +3,9 @@
 mod hand_made;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
-use hand_made::{Net, branches, chain};
+use hand_made::{Net, branches, chain, zoo};
 use tinyc::codegen::{
     CodegenError, CrateFiles, EmitOptions, Preprocessing, SelfTest, TargetFacts, generate, package_name,
     preprocess, write,
@@ -41,15 +41,19 @@ fn work_dir(name: &str) -> PathBuf {
     dir
 }
 
-/// Runs cargo in an emitted crate; returns what it printed.
-fn cargo(dir: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO"))
+fn cargo_output(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO"))
         .args(arguments)
         .current_dir(dir)
         .env("CARGO_TARGET_DIR", dir.parent().unwrap().join("target"))
         .env_remove("RUSTFLAGS")
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+/// Runs cargo in an emitted crate; returns what it printed.
+fn cargo(dir: &Path, arguments: &[&str]) -> String {
+    let output = cargo_output(dir, arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cargo {arguments:?} in {}:\n{errors}", dir.display());
     String::from_utf8(output.stdout).unwrap()
@@ -93,20 +97,29 @@ fn runtime_sources_are_copied_as_they_were_tested() {
     assert!(files.text("src/runtime/kernels/softmax.rs").is_none(), "only what the model needs");
 }
 
-#[test]
-fn several_ports_give_the_reference_s_bytes_on_this_machine() {
-    let mut net = branches();
-    let dir = work_dir("branches");
-    let folder = dir.join("branches");
-    write::write(&folder, &emit(&net, &options("branches"))).unwrap();
+/// Builds the crate, runs its example on samples, compares with the references.
+fn same_bytes_as_the_references(mut net: Net, package: &str, outputs: &[&str]) {
+    let dir = work_dir(package);
+    let folder = dir.join(package);
+    write::write(&folder, &emit(&net, &options(package))).unwrap();
     for _ in 0..3 {
         let sample = net.sample();
         let files = files_of(&dir, &sample);
         let mut arguments = vec!["run", "--quiet", "--release", "--example", "run", "--"];
         arguments.extend(files.iter().map(String::as_str));
-        let names = ["output_head_out", "output_level_conv_out", "output_last_out"];
-        assert_eq!(cargo(&folder, &arguments), shown(&names, &expected(&net, &sample)));
+        assert_eq!(cargo(&folder, &arguments), shown(outputs, &expected(&net, &sample)));
     }
+}
+
+#[test]
+fn several_ports_give_the_references_bytes_on_this_machine() {
+    let outputs = ["output_head_out", "output_level_conv_out", "output_last_out"];
+    same_bytes_as_the_references(branches(), "branches", &outputs);
+}
+
+#[test]
+fn every_kernel_gives_the_references_bytes_on_this_machine() {
+    same_bytes_as_the_references(zoo(), "zoo", &["output_softmax_out", "output_mean_out"]);
 }
 
 /// A program over the whole API of the chain model; prints what it finds.
@@ -207,6 +220,62 @@ fn clippy_finds_nothing_and_every_public_item_has_docs() {
     for features in ["--no-default-features", "--all-features"] {
         cargo(&folder, &["clippy", "--quiet", "--all-targets", features, "--", "-D", "warnings"]);
     }
+}
+
+/// Firmware that calls everything; its panic handler does not exist.
+const FIRMWARE: &str = r#"
+#![no_std]
+#![no_main]
+use chain_net::{ModelCell, argmax, input, output};
+static MODEL: ModelCell = ModelCell::new();
+unsafe extern "C" { safe fn tinyc_panic_path_exists() -> !; }
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! { tinyc_panic_path_exists() }
+#[unsafe(no_mangle)]
+pub extern "C" fn _start(
+    pixels: &[u8; input::BYTES],
+    values: &[f32; input::BYTES],
+    reals: &mut [f32; output::BYTES],
+    index: usize,
+) -> usize {
+    let Some(model) = MODEL.take() else { return 1 };
+    if !model.self_test() { return 2 }
+    model.run_traced(|_, _, codes| { core::hint::black_box(codes); });
+    input::quantize_pixels(pixels, model.input_mut());
+    output::dequantize(model.run(), reals);
+    *reals = model.infer_f32(values);
+    model.input_slice(index).fill(3);
+    PANIC;
+    argmax(model.output_slice(index))
+}
+"#;
+
+#[test]
+fn nothing_in_the_api_can_panic() {
+    let mut net = chain();
+    let sample = net.sample();
+    let mut options = options("chain_net");
+    options.self_test = Some(SelfTest { inputs: sample.clone(), outputs: expected(&net, &sample) });
+    options.preprocessing =
+        vec![Preprocessing::MeanStd { mean: vec![10.0, 128.0], std: vec![8.0, 40.0], channel_axis: Some(3) }];
+    let dir = work_dir("panic");
+    write::write(&dir.join("chain_net"), &emit(&net, &options)).unwrap();
+    let manifest = "[package]\nname = \"firmware\"\nedition = \"2024\"\n[workspace]\n[profile.release]\n\
+        panic = \"abort\"\n[dependencies]\n\
+        chain_net = { path = \"../chain_net\", features = [\"self_test\", \"trace\"] }\n";
+    let firmware = dir.join("firmware");
+    std::fs::create_dir_all(firmware.join("src")).unwrap();
+    std::fs::write(firmware.join("Cargo.toml"), manifest).unwrap();
+    let build = |statement: &str| {
+        std::fs::write(firmware.join("src/main.rs"), FIRMWARE.replace("PANIC", statement)).unwrap();
+        let arguments = ["build", "--quiet", "--release", "--target", "thumbv7em-none-eabihf"];
+        cargo_output(&firmware, &arguments)
+    };
+    let output = build("");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // The check itself sees a panic path where there is one.
+    let output = build("let _ = core::hint::black_box(&reals[..])[index]");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("tinyc_panic_path_exists"));
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 mod hand_made;
 
-use hand_made::{Net, branches, chain};
+use hand_made::{Net, branches, chain, zoo};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tinyc::ir::{NodeId, QuantParams, Shape, ValueId};
 use tinyc::lower::{Call, Kernel, LowerError, Lowered};
 use tinyc::ops::Op;
+use tinyc::ops::binary::Binary;
+use tinyc::ops::unary::Function;
 use tinyc::plan::arena::{Block, lower_bound, pack};
 use tinyc::plan::verify::{replay, verify};
 use tinyc::plan::{ArenaRange, Buffer, BufferKind, Plan, PlanError, StepId, Time, Work, assemble, plan};
@@ -77,7 +79,7 @@ fn the_search_mends_what_greedy_by_size_wastes() {
 
 #[test]
 fn simulated_plans_equal_the_references() {
-    for mut net in [branches(), chain()] {
+    for mut net in [branches(), chain(), zoo()] {
         let plan = plan(&net.module).unwrap();
         let mut simulator = Simulator::new(&plan);
         for _ in 0..5 {
@@ -97,6 +99,57 @@ fn simulated_plans_equal_the_references() {
     }
 }
 
+/// A random graph of convolutions, poolings, sums, tables and concatenations
+/// over one map size, in which older tensors are read again and again.
+fn tangle(seed: u64) -> Net {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut pick = |n: usize| rng.next_u32() as usize % n;
+    let q = QuantParams::new(0.05, -3);
+    let mut net = Net::new("tangle", seed);
+    let mut values = vec![net.input("x", &[1, 5, 4, 3], q), net.input("y", &[1, 5, 4, 3], q)];
+    for step in 0..4 + pick(14) {
+        let name = format!("node_{step}");
+        // Mostly recent tensors, so that some die and some stay.
+        let recent = values.len() - 1 - pick(values.len().min(4));
+        let (x, y) = (values[recent], values[pick(values.len())]);
+        let same_shape = net.module.graph.shape(x) == net.module.graph.shape(y);
+        let channels = net.module.graph.shape(x).channels();
+        let value = match pick(6) {
+            0 | 1 => net.conv(&name, x, 1 + 2 * pick(2), 1, 1, 1 + pick(6)),
+            2 => net.conv(&name, x, 3, 1, channels, channels),
+            3 if same_shape => net.op(&name, Op::Binary(Binary::Add), &[x, y], q),
+            4 if channels < 20 => net.op(&name, Op::Concat(3), &[x, y], q),
+            _ => net.op(&name, Op::Unary(vec![Function::Tanh]), &[x], q),
+        };
+        values.push(value);
+    }
+    net.output(values[values.len() - 1]);
+    if pick(2) == 0 {
+        net.output(values[pick(values.len())]);
+    }
+    net
+}
+
+#[test]
+fn random_graphs_give_the_references_bytes() {
+    let mut shared = 0;
+    for seed in 0..60 {
+        let mut net = tangle(seed);
+        let plan = plan(&net.module).unwrap();
+        assert!(plan.arena_bytes >= plan.live_bound_bytes);
+        shared +=
+            plan.buffers.iter().filter(|b| matches!(&b.kind, BufferKind::Values(v) if v.len() > 1)).count();
+        let sample = net.sample();
+        let slices: Vec<&[i8]> = sample.iter().map(Vec::as_slice).collect();
+        let expected = reference::run(&net.module, &reference::inputs(&net.module, &slices));
+        let outputs = Simulator::new(&plan).run(&slices);
+        for (output, id) in outputs.iter().zip(&net.module.graph.outputs) {
+            assert_eq!(output, &expected[id].codes, "seed {seed}\n{plan}");
+        }
+    }
+    assert!(shared > 20, "in-place steps must occur, not {shared}");
+}
+
 #[test]
 fn outputs_of_typical_size_are_spread() {
     // The test nets would prove little if all codes were saturated.
@@ -111,6 +164,7 @@ fn outputs_of_typical_size_are_spread() {
 #[test]
 fn the_plan_reads_well() {
     insta::assert_snapshot!("branches", plan(&branches().module).unwrap());
+    insta::assert_snapshot!("zoo", plan(&zoo().module).unwrap());
 }
 
 #[test]
@@ -285,7 +339,7 @@ fn destroys(plan: &Plan, buffer: usize, offset: usize) -> bool {
 #[test]
 fn shifted_offsets_are_caught() {
     let mut caught = 0;
-    for net in [branches(), chain()] {
+    for net in [branches(), chain(), zoo()] {
         let plan = plan(&net.module).unwrap();
         for buffer in 0..plan.buffers.len() {
             for offset in (0..plan.arena_bytes).step_by(4) {
@@ -303,7 +357,7 @@ fn shifted_offsets_are_caught() {
 fn the_replay_alone_catches_overwritten_bytes() {
     // Independently of recorded lives: some buffer is first written while the other waits to be read.
     let mut caught = 0;
-    for net in [branches(), chain()] {
+    for net in [branches(), chain(), zoo()] {
         let plan = plan(&net.module).unwrap();
         for buffer in 0..plan.buffers.len() {
             let this = &plan.buffers[buffer];

@@ -174,8 +174,16 @@ fn package(model: &Path, name: Option<&str>) -> anyhow::Result<String> {
     Ok(suggestion)
 }
 
+/// The file's name without its ending; that of its folder for a file that is just
+/// called "model", as in `digits/model.onnx`.
 fn stem(model: &Path) -> String {
-    model.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned())
+    let of = |name: Option<&std::ffi::OsStr>| name.map(|n| n.to_string_lossy().into_owned());
+    let file = of(model.file_stem()).unwrap_or_else(|| "model".to_owned());
+    let folder = model.parent().and_then(|p| of(p.file_name()));
+    match folder {
+        Some(folder) if file == "model" => folder,
+        _ => file,
+    }
 }
 
 fn check_passes(wanted: &[String]) -> anyhow::Result<()> {

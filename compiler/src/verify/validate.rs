@@ -161,7 +161,7 @@ pub fn validate_compiled(
     let host = HostRunner::build(std::slice::from_ref(&emitted), options.host.clone())?;
     progress.finish();
 
-    let oracle = Oracle::new(&compiled.source.model, &scores.tensors(compiled))?;
+    let oracle = Oracle::new(&compiled.source, &scores.tensors(compiled))?;
     let kept = options.reference_samples.max(options.emulate_samples).min(picked.len());
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     progress.start("float and emitted crate", picked.len() as u64);

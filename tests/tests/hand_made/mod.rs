@@ -6,7 +6,11 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tinyc::ir::{Def, Graph, NewNode, NodeId, QuantParams, Shape, ValueId};
 use tinyc::ops::Op;
+use tinyc::ops::binary::Binary;
 use tinyc::ops::conv::{Conv, Pads, Window};
+use tinyc::ops::pad::Pad;
+use tinyc::ops::pool::{Kind, Pool};
+use tinyc::ops::unary::Function;
 use tinyc::quant::{Given, LayerQuant, Multiplier, QuantTable};
 use tinyc::{Module, Ports};
 
@@ -99,6 +103,38 @@ impl Net {
         self.out(node)
     }
 
+    /// A node whose output shape is the operator's own; its output has `params`.
+    pub fn op(&mut self, name: &str, op: Op, inputs: &[ValueId], params: QuantParams) -> ValueId {
+        let shapes: Vec<&Shape> = inputs.iter().map(|&v| self.module.graph.shape(v)).collect();
+        let shape = op.output_shape(&shapes).unwrap().unwrap();
+        let onnx_op = op.name();
+        let node = self.node(name, onnx_op, op, inputs.to_vec(), shape);
+        let output = self.out(node);
+        self.module.quant.activations.insert(output, params);
+        output
+    }
+
+    /// A fully connected layer over the last dimension.
+    pub fn dense(&mut self, name: &str, x: ValueId, out: usize) -> ValueId {
+        let features = self.module.graph.shape(x).channels();
+        let constant = ndarray::ArrayD::<f32>::zeros(vec![out, features]);
+        let constant = self.module.graph.add_const(&format!("{name}_w"), constant);
+        let params = self.module.quant.activation(x);
+        let output = self.op(name, Op::Dense, &[x, constant], params);
+        let layer = LayerQuant {
+            weights: self.codes(out * features).iter().map(|&w| w.max(-127)).collect(),
+            weight_scales: vec![0.01; out],
+            bias: vec![100; out],
+            // A shift in some channels: multipliers of one half and more.
+            multipliers: (0..out)
+                .map(|c| Multiplier::from_real(0.002 * 7f64.powi(c as i32)).unwrap())
+                .collect(),
+        };
+        let node = self.module.graph.producer(output).unwrap();
+        self.module.quant.layers.insert(node, layer);
+        output
+    }
+
     pub fn codes(&mut self, count: usize) -> Vec<i8> {
         (0..count).map(|_| self.rng.next_u32() as i8).collect()
     }
@@ -127,6 +163,35 @@ pub fn branches() -> Net {
     net.output(c);
     net.output(e);
     net.output(f);
+    net
+}
+
+/// Every kernel of the runtime at least once, with residual and in-place steps.
+pub fn zoo() -> Net {
+    let q = QuantParams::new(0.05, -3);
+    let mut net = Net::new("zoo", 11);
+    let x = net.input("x", &[1, 8, 6, 4], q);
+    let a = net.conv("conv", x, 3, 1, 1, 4);
+    let b = net.conv("depthwise", a, 3, 1, 4, 4);
+    let sum = net.op("residual", Op::Binary(Binary::Add), &[a, b], QuantParams::new(0.07, 5));
+    let leaky = Op::Unary(vec![Function::LeakyRelu { slope: 0.1 }]);
+    let c = net.op("leaky", leaky, &[sum], q);
+    let window = Window { kernel: [2; 2], stride: [2; 2], dilation: [1; 2], pads: Pads::default() };
+    let d = net.op("max", Op::Pool(Pool { kind: Kind::Max, window, ceil: false }), &[c], q);
+    let kind = Kind::Average { count_include_pad: false };
+    let pads = Pads { top: 1, left: 1, bottom: 1, right: 1 };
+    let window = Window { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pads };
+    let e = net.op("mean", Op::Pool(Pool { kind, window, ceil: false }), &[d], q);
+    let f = net.op("product", Op::Binary(Binary::Mul), &[d, e], q);
+    let g = net.op("concat", Op::Concat(3), &[d, f], q);
+    let pad = Pad { before: vec![0, 1, 0, 0], after: vec![0, 0, 1, 0], value: 0.5 };
+    let h = net.op("pad", Op::Pad(pad), &[g], q);
+    let i = net.op("turn", Op::Transpose(vec![0, 3, 1, 2]), &[h], q);
+    let flat = net.reshape("flat", i, &[1, 160]);
+    let j = net.dense("dense", flat, 6);
+    let k = net.op("softmax", Op::Softmax, &[j], QuantParams::new(1.0 / 256.0, -128));
+    net.output(k);
+    net.output(e);
     net
 }
 
