@@ -61,8 +61,8 @@ fn the_summary_says_what_was_made_and_how_to_use_it() {
     ] {
         assert!(summary.contains(fact), "{fact}: {summary}");
     }
-    // The model's name and the target's, whatever alias was given.
-    assert!(folder.path().join("model-stm32f411/Cargo.toml").is_file());
+    // The model's name and the target's, whatever alias was given; a model.onnx is called as its folder.
+    assert!(folder.path().join("digits-stm32f411/Cargo.toml").is_file());
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_recorded_quantization_rebuilds_the_same_bytes_without_the_data() {
     tinyc(&["build", &model, "--target", "stm32f411", "-o", text(&first)]).ok();
 
     // Elsewhere there is no model.calib.npz.
-    let alone = folder.path().join("model.onnx");
+    let alone = folder.path().join("digits.onnx");
     std::fs::copy(&model, &alone).expect("copied");
     let quant = first.join("model.quant.toml");
     let args = ["build", text(&alone), "--target", "stm32f411", "-o", text(&again), "--quant", text(&quant)];
