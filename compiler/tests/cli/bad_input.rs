@@ -84,7 +84,10 @@ fn calibration_data() {
     // A quantization of another model.
     let quant = earlier.out().join("model.quant.toml");
     let other = fixture("residual/model.onnx");
-    earlier.refuses(&[&other, "--quant", text(&quant)], &["made for a model with SHA-256", "calibrate again with --calib"]);
+    earlier.refuses(
+        &[&other, "--quant", text(&quant)],
+        &["made for a model with SHA-256", "calibrate again with --calib"],
+    );
 }
 
 #[test]
