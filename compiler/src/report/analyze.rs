@@ -108,8 +108,7 @@ pub struct Totals {
     pub peak_step: Option<String>,
     /// Greatest depth of the stack; null until it is known.
     pub stack_bytes: Option<u64>,
-    /// `weights_bytes + peak_activation_bytes + stack_bytes`, the stack counted as
-    /// 0 while it is not known.
+    /// `weights_bytes + peak_activation_bytes`, and `stack_bytes` once it is known.
     pub peak_working_memory_bytes: u64,
     /// Bytes moved if every ONNX node ran by itself; see [`traffic`].
     pub traffic_before_fusion: Traffic,
@@ -205,7 +204,13 @@ fn imbalance(graph: &Graph, id: NodeId) -> Option<f64> {
     }
 }
 
-fn totals(plan: &Plan, graph: &Graph, imported: &Module, layers: &[LayerRow], outputs: &[OutputRow]) -> Totals {
+fn totals(
+    plan: &Plan,
+    graph: &Graph,
+    imported: &Module,
+    layers: &[LayerRow],
+    outputs: &[OutputRow],
+) -> Totals {
     let macs: u64 = plan.steps.iter().map(|step| step.macs).sum();
     let parameters = build::parameters(graph);
     let weights_bytes = plan.weights.len() as u64;
@@ -214,7 +219,6 @@ fn totals(plan: &Plan, graph: &Graph, imported: &Module, layers: &[LayerRow], ou
     let families: Vec<&str> =
         plan.steps.iter().flat_map(|s| s.work.calls()).map(|call| family(&call.kernel).name).collect();
     let linked: BTreeSet<&str> = families.iter().copied().collect();
-    let stack_bytes = None;
     Totals {
         layers: build::layers(plan),
         macs,
@@ -225,8 +229,8 @@ fn totals(plan: &Plan, graph: &Graph, imported: &Module, layers: &[LayerRow], ou
         arena_bytes: plan.arena_bytes as u64,
         peak_activation_bytes,
         peak_step: plan.peak_step.map(|id| plan.steps[id.index()].name.clone()),
-        stack_bytes,
-        peak_working_memory_bytes: weights_bytes + peak_activation_bytes + stack_bytes.unwrap_or(0),
+        stack_bytes: None,
+        peak_working_memory_bytes: weights_bytes + peak_activation_bytes,
         traffic_before_fusion: before,
         traffic_after_fusion: after,
         traffic_saved: ratio(after.total_bytes, before.total_bytes).map(|left| 1.0 - left),

@@ -107,7 +107,12 @@ pub struct OverBudget {
 /// # Errors
 /// [`OverBudget`] where flash or RAM is over its limit: one message for both,
 /// with the smallest of `others` that would do.
-pub fn check(need: &Footprint, target: &Target, budgets: &Budgets, others: &[Target]) -> Result<(), OverBudget> {
+pub fn check(
+    need: &Footprint,
+    target: &Target,
+    budgets: &Budgets,
+    others: &[Target],
+) -> Result<(), OverBudget> {
     let (flash_use, ram_use) = (flash(need, target, budgets), ram(need, target, budgets));
     if flash_use.fits() && ram_use.fits() {
         return Ok(());
@@ -143,7 +148,8 @@ pub fn check(need: &Footprint, target: &Target, budgets: &Budgets, others: &[Tar
         Some(other) => format!("it would fit --target {}", other.name),
         None => "no target that tinyc knows would fit it within these budgets".to_owned(),
     };
-    let physical = flash_use.needed_bytes <= flash_use.total_bytes && ram_use.needed_bytes <= ram_use.total_bytes;
+    let physical =
+        flash_use.needed_bytes <= flash_use.total_bytes && ram_use.needed_bytes <= ram_use.total_bytes;
     let raise = if physical { format!("raise {options}, or ") } else { String::new() };
     let _ = write!(message, "\n{advice}; else {raise}make the model smaller. Nothing was written.");
     Err(OverBudget { message })
@@ -157,67 +163,4 @@ fn smallest_that_fits<'a>(need: &Footprint, budgets: &Budgets, targets: &'a [Tar
         .filter(|t| t.clock_hz.is_some())
         .filter(|t| flash(need, t, budgets).fits() && ram(need, t, budgets).fits())
         .min_by_key(|t| (t.arena_bytes(), t.flash_bytes(), t.name.clone()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Budgets, Footprint, check, flash, ram};
-    use crate::target::{Budget, Target};
-
-    fn need(weights_bytes: u64, arena_bytes: u64) -> Footprint {
-        Footprint { weights_bytes, code_bytes: 10_000, arena_bytes, peak_step: Some("conv_3".to_owned()) }
-    }
-
-    fn chip(name: &str) -> Target {
-        Target::lookup(name).expect("a built-in target")
-    }
-
-    #[test]
-    fn eighty_percent_is_the_limit_to_the_byte() {
-        // 80 % of 131,072 is 104,857.6.
-        let f411 = chip("stm32f411");
-        let budgets = Budgets::default();
-        assert!(check(&need(0, 104_857), &f411, &budgets, &[]).is_ok());
-        assert!(check(&need(0, 104_858), &f411, &budgets, &[]).is_err());
-        assert_eq!(ram(&need(0, 1), &f411, &budgets).limit_bytes, 104_857);
-        assert_eq!(flash(&need(5, 1), &f411, &budgets).needed_bytes, 10_005);
-    }
-
-    #[test]
-    fn the_error_names_step_limit_and_what_to_do() {
-        let error = check(&need(0, 143_360), &chip("stm32f411"), &Budgets::default(), Target::builtin());
-        let text = error.expect_err("over").to_string();
-        assert!(
-            text.contains("arena 143,360 B, stm32f411 offers 104,857 B (80 % of 131,072): peak at conv_3"),
-            "{text}"
-        );
-        assert!(text.contains("it would fit --target "), "{text}");
-        // More than the chip has: no budget can help.
-        assert!(!text.contains("raise"), "{text}");
-    }
-
-    #[test]
-    fn a_budget_that_can_be_raised_is_named() {
-        let budgets = Budgets { flash: Budget::from_bytes(5_000).expect("bytes"), ram: Budget::default() };
-        let error = check(&need(2_000, 10), &chip("stm32f411"), &budgets, Target::builtin());
-        let text = error.expect_err("over").to_string();
-        assert!(text.contains("flash: 12,000 B (weights 2,000 B, code about 10,000 B)"), "{text}");
-        assert!(text.contains("raise --budget-flash,"), "{text}");
-        // A budget in bytes is the same on every chip.
-        assert!(text.contains("no target that tinyc knows"), "{text}");
-    }
-
-    #[test]
-    fn the_suggested_target_fits_and_is_the_smallest() {
-        let budgets = Budgets::default();
-        let need = need(100_000, 143_360);
-        let text = check(&need, &chip("stm32f411"), &budgets, Target::builtin()).expect_err("over").to_string();
-        let name = text.split("--target ").nth(1).and_then(|t| t.split(';').next()).expect("a name");
-        let suggested = chip(name);
-        assert!(check(&need, &suggested, &budgets, &[]).is_ok());
-        for other in Target::builtin().iter().filter(|t| t.clock_hz.is_some()) {
-            let fits = check(&need, other, &budgets, &[]).is_ok();
-            assert!(!fits || other.arena_bytes() >= suggested.arena_bytes(), "{} is smaller", other.name);
-        }
-    }
 }

@@ -1,0 +1,160 @@
+//! Bad input: one clear error that says where, which limit and what to do; exit
+//! code 1; an earlier build stays as it was.
+
+use std::path::Path;
+
+use super::{files, fixture, text, tinyc};
+
+/// An earlier build that no failure may touch.
+struct Earlier {
+    folder: tempfile::TempDir,
+}
+
+impl Earlier {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("out");
+        tinyc(&["build", &fixture("digits/model.onnx"), "--target", "stm32f411", "-o", text(&out)]).ok();
+        Self { folder }
+    }
+
+    fn out(&self) -> std::path::PathBuf {
+        self.folder.path().join("out")
+    }
+
+    /// Builds over the earlier build with arguments that must fail, with a message
+    /// that holds all of `expected`.
+    #[track_caller]
+    fn refuses(&self, args: &[&str], expected: &[&str]) {
+        let before = files(self.folder.path());
+        let out = self.out();
+        let mut all = vec!["build", "--target", "stm32f411", "-o", text(&out)];
+        all.extend(args);
+        let error = tinyc(&all).error();
+        for part in expected {
+            assert!(error.contains(part), "{args:?}: no {part:?} in {error}");
+        }
+        assert!(files(self.folder.path()) == before, "{args:?} changed the folder");
+    }
+}
+
+#[test]
+fn models() {
+    let earlier = Earlier::new();
+    let cases: &[(&str, &[&str])] = &[
+        ("truncated.onnx", &["truncated.onnx", "cut short", "export it again"]),
+        ("empty.onnx", &["empty.onnx", "0 bytes", "export"]),
+        ("not_onnx.bin", &["not_onnx.bin", "not an ONNX model"]),
+        ("unknown_op.onnx", &["running_sum", "CumSum", "vendor_node", "TotallyUnknown", "supported-ops"]),
+        ("unsupported_attr.onnx", &["conv_3d", "gemm_trans_a", "2 of the model's nodes"]),
+        ("dynamic_dim.onnx", &["'input'", "height", "fixed shape"]),
+        ("missing_external.onnx", &["'weight'", "missing_weights.bin", "beside the model"]),
+        ("nan_weights.onnx", &["'weight'", "element 4", "NaN"]),
+        ("inf_weights.onnx", &["'weight'", "element 4", "inf"]),
+        ("no_such_file.onnx", &["no_such_file.onnx"]),
+    ];
+    for (file, expected) in cases {
+        earlier.refuses(&[&fixture(&format!("bad/{file}"))], expected);
+    }
+}
+
+#[test]
+fn calibration_data() {
+    let earlier = Earlier::new();
+    let model = fixture("digits/model.onnx");
+    let cases: &[(&str, &[&str])] = &[
+        ("zero_range", &["'input'", "zero in every calibration sample"]),
+        ("wrong_shape", &["input", "[1, 1, 8, 8]", "[8, 1, 7, 8]"]),
+        ("wrong_dtype", &["input", "<c8", "uint8"]),
+        ("text_dtype", &["input", "<U5", "uint8"]),
+        ("no_samples", &["input", "no sample"]),
+        ("nan_sample", &["sample 3", "input", "NaN"]),
+        ("truncated", &["truncated.calib.npz", "not a readable .npz"]),
+    ];
+    for (file, expected) in cases {
+        earlier.refuses(&[&model, "--calib", &fixture(&format!("bad/{file}.calib.npz"))], expected);
+    }
+    // Of several inputs, each needs an array of its name.
+    let two_inputs = fixture("multi_io/model.onnx");
+    earlier.refuses(
+        &[&two_inputs, "--calib", &fixture("bad/wrong_name.calib.npz")],
+        &["model input `features`", "expected"],
+    );
+    earlier.refuses(&[&model, "--calib", "no_such_file.npz"], &["no_such_file.npz"]);
+    // A quantization of another model.
+    let quant = earlier.out().join("model.quant.toml");
+    let other = fixture("residual/model.onnx");
+    earlier.refuses(
+        &[&other, "--quant", text(&quant)],
+        &["made for a model with SHA-256", "calibrate again with --calib"],
+    );
+}
+
+#[test]
+fn over_budget() {
+    let earlier = Earlier::new();
+    let model = fixture("digits/model.onnx");
+    // The arena takes 640 bytes at the pooling, the weights 11,296.
+    let ram =
+        ["arena 640 B, stm32f411 offers 639 B (of 131,072): peak at /pool/MaxPool", "raise --budget-ram,"];
+    earlier.refuses(&[&model, "--budget-ram", "639"], &ram);
+    let flash = ["weights 11,296 B", "stm32f411 offers 11,000 B (of 524,288)", "raise --budget-flash,"];
+    earlier.refuses(&[&model, "--budget-flash", "11_000"], &flash);
+    // Half a percent of 131,072 is 655.36.
+    let out = earlier.out();
+    tinyc(&["build", "--target", "stm32f411", "-o", text(&out), &model, "--budget-ram", "0.5%"]).ok();
+}
+
+#[test]
+fn a_model_too_large_for_a_chip_names_one_that_fits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A chip with 512 bytes of RAM.
+    let description = std::fs::read_to_string(fixture("../targets/stm32f411.toml")).expect("a target");
+    let tiny = description
+        .replace("length_bytes = 131_072", "length_bytes = 512")
+        .replace("\"stm32f411\"", "\"tiny\"");
+    let path = folder.path().join("tiny.toml");
+    std::fs::write(&path, tiny).expect("written");
+    let model = fixture("digits/model.onnx");
+    let error =
+        tinyc(&["build", &model, "--target", text(&path), "-o", text(&folder.path().join("out"))]).error();
+    assert!(error.contains("arena 640 B, tiny offers 409 B (80 % of 512): peak at /pool/MaxPool"), "{error}");
+    let name = error.split("--target ").nth(1).and_then(|rest| rest.split(';').next()).expect("a suggestion");
+    let out = folder.path().join("suggested");
+    tinyc(&["build", &model, "--target", name, "-o", text(&out)]).ok();
+    assert!(!folder.path().join("out").exists());
+}
+
+#[test]
+fn an_unknown_target_suggests_the_nearest() {
+    let model = fixture("digits/model.onnx");
+    let error = tinyc(&["build", &model, "--target", "stm32f412"]).error();
+    assert!(error.contains("stm32f412") && error.contains("did you mean stm32f411"), "{error}");
+}
+
+#[test]
+fn names_that_cargo_refuses_suggest_one_that_works() {
+    let error =
+        tinyc(&["build", &fixture("digits/model.onnx"), "--target", "stm32f411", "--name", "3d net"]).error();
+    assert!(error.contains("'3d net'") && error.contains("--name model_3d_net"), "{error}");
+}
+
+#[test]
+fn folders_that_cannot_be_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = fixture("digits/model.onnx");
+    let refused = |out: &Path, expected: &str| {
+        let before = files(folder.path());
+        let error = tinyc(&["build", &model, "--target", "stm32f411", "-o", text(out)]).error();
+        assert!(error.contains(expected), "{error}");
+        assert!(files(folder.path()) == before, "the folder changed");
+    };
+    // Below a file there can be no folder.
+    std::fs::write(folder.path().join("file"), "kept").expect("written");
+    refused(&folder.path().join("file/out"), "cannot write");
+    // Somebody's own work is not replaced.
+    let own = folder.path().join("own");
+    std::fs::create_dir(&own).expect("made");
+    std::fs::write(own.join("thesis.tex"), "years").expect("written");
+    refused(&own, "was not written by tinyc");
+}

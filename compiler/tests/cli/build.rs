@@ -1,0 +1,138 @@
+//! `tinyc build`.
+
+use serde_json::json;
+
+use super::{files, fixture, text, tinyc, tinyc_in};
+
+#[test]
+fn digits_for_a_cortex_m4() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("digits");
+    let model = fixture("digits/model.onnx");
+    let report = tinyc(&["build", &model, "--target", "stm32f411", "-o", text(&out), "--json"]).json();
+
+    assert_eq!(report["model"], json!(model));
+    assert_eq!(report["target"], json!("stm32f411"));
+    // Conv 8x8x8 of 3x3x1, Conv 4x4x16 of 3x3x8, Gemm 256 to 32, Gemm 32 to 10.
+    assert_eq!(report["macs"], json!(4_608 + 18_432 + 8_192 + 320));
+    assert_eq!(report["parameters"], json!((72 + 8) + (1_152 + 16) + (8_192 + 32) + (320 + 10)));
+    // A byte a weight, 4 + 4 a channel for bias and multiplier, 1,024 for softmax;
+    // each at a multiple of 16.
+    assert_eq!(report["weights_bytes"], json!(144 + 1_280 + 8_448 + 400 + 1_024));
+    // The pooling holds its input [8,8,8] and its output [4,4,8].
+    assert_eq!(report["arena_bytes"], json!(512 + 128));
+    assert_eq!(report["peak_step"], json!("/pool/MaxPool"));
+    assert_eq!(report["stack_bytes"], json!(null));
+    assert_eq!(report["fits"], json!(true));
+    // 80 % of the datasheet's 128 KiB and 512 KiB.
+    assert_eq!(report["ram"]["limit_bytes"], json!(104_857));
+    assert_eq!(report["flash"]["limit_bytes"], json!(419_430));
+    assert!(report["sqnr_db"].as_f64().is_some_and(|db| db > 30.0), "{}", report["sqnr_db"]);
+    assert_eq!(report["top1_agreement"], json!(100.0));
+    assert_eq!(report["out_dir"], json!(text(&out)));
+
+    let written = files(&out);
+    let listed = report["files"].as_array().expect("a list");
+    assert_eq!(listed.len(), written.len());
+    for file in listed {
+        let path = std::path::Path::new(file["path"].as_str().expect("a path"));
+        assert_eq!(file["bytes"], json!(written[path].len()), "{}", path.display());
+    }
+    for path in ["Cargo.toml", "README.md", "src/lib.rs", "examples/run.rs", "model.quant.toml"] {
+        assert!(out.join(path).is_file(), "{path}");
+    }
+}
+
+#[test]
+fn the_summary_says_what_was_made_and_how_to_use_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = fixture("digits/model.onnx");
+    let summary =
+        tinyc_in(folder.path(), &["build", &model, "--target", "nucleo-f411re", "--name", "digits"]).ok();
+    for fact in [
+        "31,552 MACs",
+        "9,802 parameters",
+        "640 B arena",
+        "104,857 B (80 % of 131,072)",
+        "100 samples",
+        "fits",
+        "src/lib.rs",
+        "digits::Model::new()",
+    ] {
+        assert!(summary.contains(fact), "{fact}: {summary}");
+    }
+    // The model's name and the target's, whatever alias was given; a model.onnx is called as its folder.
+    assert!(folder.path().join("digits-stm32f411/Cargo.toml").is_file());
+}
+
+#[test]
+fn a_recorded_quantization_rebuilds_the_same_bytes_without_the_data() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, again) = (folder.path().join("first"), folder.path().join("again"));
+    let model = fixture("digits/model.onnx");
+    tinyc(&["build", &model, "--target", "stm32f411", "-o", text(&first)]).ok();
+
+    // Elsewhere there is no model.calib.npz.
+    let alone = folder.path().join("digits.onnx");
+    std::fs::copy(&model, &alone).expect("copied");
+    let quant = first.join("model.quant.toml");
+    let args = ["build", text(&alone), "--target", "stm32f411", "-o", text(&again), "--quant", text(&quant)];
+    tinyc(&args).ok();
+    assert!(files(&first) == files(&again), "the crates differ");
+}
+
+#[test]
+fn without_samples_a_loud_warning_and_no_claim_of_accuracy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = folder.path().join("lonely.onnx");
+    std::fs::copy(fixture("digits/model.onnx"), &model).expect("copied");
+    let run = tinyc_in(folder.path(), &["build", "lonely.onnx", "--target", "stm32f411", "--json"]);
+    assert!(run.stderr.contains("SYNTHETIC"), "{}", run.stderr);
+    let report = run.json();
+    assert_eq!(report["sqnr_db"], json!(null));
+    assert_eq!(report["scales"]["source"], json!("synthetic"));
+}
+
+#[test]
+fn a_fixed_batch_is_noted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let model = fixture("bad/dynamic_batch.onnx");
+    let run = tinyc(&["build", &model, "--target", "stm32f411", "-o", text(&out), "--json"]);
+    assert!(run.stderr.contains("batch") && run.stderr.contains("fixed to 1"), "{}", run.stderr);
+    let notes = run.json()["notes"].to_string();
+    assert!(notes.contains("fixed to 1"), "{notes}");
+}
+
+#[test]
+fn the_ir_after_a_pass_goes_to_standard_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = fixture("digits/model.onnx");
+    let args = [
+        "build",
+        &model,
+        "--target",
+        "stm32f411",
+        "--dump-ir-after",
+        "import",
+        "--dump-ir-after",
+        "quantize_layers",
+        "--json",
+    ];
+    let run = tinyc_in(folder.path(), &args);
+    let (import, quantized) = run.stderr.split_once("after quantize_layers:").expect("both dumps");
+    // Import leaves ReLU as a node of its own; quantization gives scales.
+    assert!(import.contains("unary[relu]") && !import.contains("scale"), "{import}");
+    assert!(!quantized.contains("unary[relu]") && quantized.contains("q(scale "), "{quantized}");
+    run.json();
+}
+
+#[test]
+fn an_unknown_pass_lists_those_that_exist() {
+    let model = fixture("digits/model.onnx");
+    let error = tinyc(&["build", &model, "--target", "stm32f411", "--dump-ir-after", "fold"]).error();
+    assert!(
+        error.contains("'fold'") && error.contains("import, ") && error.contains("fold_affine"),
+        "{error}"
+    );
+}
