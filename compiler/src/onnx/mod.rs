@@ -11,8 +11,8 @@ pub mod error;
 mod fold;
 pub mod import;
 mod load;
-mod normalize;
 pub mod model;
+mod normalize;
 pub mod oracle;
 mod qdq;
 

@@ -7,8 +7,8 @@ use ndarray::{ArrayD, Axis, Slice};
 
 use crate::ir::{Shape, ValueId};
 use crate::onnx::OnnxNode;
-use crate::onnx::import::{Importer, Operand};
 use crate::onnx::Tensor;
+use crate::onnx::import::{Importer, Operand};
 use crate::ops::reshape::import::{axis, identity};
 use crate::ops::{Op, pad};
 
@@ -90,7 +90,13 @@ fn with_room(
 }
 
 /// An activation with zeros before and after it along an axis.
-fn padded(imp: &mut Importer<'_>, x: ValueId, axis: usize, before: usize, after: usize) -> Result<ValueId, String> {
+fn padded(
+    imp: &mut Importer<'_>,
+    x: ValueId,
+    axis: usize,
+    before: usize,
+    after: usize,
+) -> Result<ValueId, String> {
     if (before, after) == (0, 0) {
         return Ok(x);
     }
