@@ -42,7 +42,7 @@ fn check_oracle(name: &str, tolerance: f32) {
     let (source, module) = tinyc::compile::import(&fixture(name).join("model.onnx")).unwrap();
     let expected = Expected::read(name);
     let outputs: Vec<String> = module.ports.outputs.iter().map(|p| p.name.clone()).collect();
-    let oracle = Oracle::new(&source.model, &outputs).unwrap();
+    let oracle = Oracle::new(&source, &outputs).unwrap();
     for sample in 0..expected.samples {
         let inputs: Vec<Vec<f32>> =
             module.ports.inputs.iter().map(|p| expected.sample(&p.name, sample)).collect();
