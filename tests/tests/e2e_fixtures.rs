@@ -10,7 +10,6 @@ use tinyc::onnx::oracle::Oracle;
 use tinyc::target::Target;
 use tinyc::verify::emulator::Core;
 use tinyc::verify::metrics::{Metric, Sqnr};
-use tinyc::verify::quality::input_codes;
 use tinyc::verify::simulate::Simulator;
 use tinyc::verify::validate::{Report, ValidateOptions, validate};
 
@@ -42,7 +41,7 @@ fn check_oracle(name: &str, tolerance: f32) {
     let (source, module) = tinyc::compile::import(&fixture(name).join("model.onnx")).unwrap();
     let expected = Expected::read(name);
     let outputs: Vec<String> = module.ports.outputs.iter().map(|p| p.name.clone()).collect();
-    let oracle = Oracle::new(&source.model, &outputs).unwrap();
+    let oracle = Oracle::new(&source, &outputs).unwrap();
     for sample in 0..expected.samples {
         let inputs: Vec<Vec<f32>> =
             module.ports.inputs.iter().map(|p| expected.sample(&p.name, sample)).collect();
@@ -128,11 +127,7 @@ fn digits_on_every_core() {
 fn digits_from_pixels_score_as_from_floats() {
     let target = Target::lookup("stm32f411").unwrap();
     let mut options = ValidateOptions::new(target, &fixture("digits").join("test_u8.npz"));
-    let dir = tempfile::tempdir().unwrap();
-    let calib = dir.path().join("pixels.npz");
-    // The first pixels of the test set do for calibration here.
-    std::fs::copy(fixture("digits").join("test_u8.npz"), &calib).unwrap();
-    options.compile.calib = Some(calib);
+    options.compile.calib = Some(fixture("digits").join("test_u8.npz"));
     options.compile.preprocess = tinyc::samples::Preprocess::from_options(None, Some("16"), false).unwrap();
     options.host.work_dir = work_dir();
     let report = validate(&fixture("digits").join("model.onnx"), &options, &Silent).unwrap();
