@@ -9,9 +9,10 @@ use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::NpzWriter;
 use rayon::prelude::*;
 use tempfile::TempDir;
-use tinyc::codegen::{self, EmitOptions, Preprocessing, TargetFacts};
+use tinyc::codegen::{self, EmitOptions, TargetFacts};
 use tinyc::compile::{CompileOptions, Compiled, Silent, compile};
 use tinyc::onnx::oracle::Oracle as FloatOracle;
+use tinyc::samples::Preprocess;
 use tinyc::verify::emulator::{Core, Firmware, FirmwareOptions};
 use tinyc::verify::harness::CrateRef;
 use tinyc::verify::host::{HostOptions, HostRunner};
@@ -86,7 +87,7 @@ fn emit(done: &Done, folder: &Path) -> CrateRef {
     let options = EmitOptions {
         package: package.clone(),
         target: TargetFacts { name: "host".into(), arch: "portable".into() },
-        preprocessing: vec![Preprocessing::None; done.codes[0].len()],
+        preprocessing: vec![Preprocess::None; done.codes[0].len()],
         self_test: None,
         accuracy: None,
     };
