@@ -11,6 +11,7 @@ use tinyc::codegen::{
 };
 use tinyc::ir::QuantParams;
 use tinyc::plan::plan;
+use tinyc::samples::Preprocess;
 use tinyc::verify::reference;
 use tinyc_tests::needs;
 
@@ -203,7 +204,7 @@ fn the_whole_api_works() {
             _ => (i as f32 - 30.0) / 64.0,
         })
         .collect();
-    let codes = preprocess::quantize(&values, &params);
+    let codes: Vec<i8> = values.iter().map(|&x| params.quantize(x)).collect();
     assert_eq!(line("reals "), format!("{codes:?}"), "host and crate agree");
     assert_eq!(line("result "), format!("{:?}", expected(&net, &[codes])[0]));
     assert!(line("trace 1 ").starts_with("conv_b ["));
