@@ -25,7 +25,7 @@ const QUALITY_SAMPLES: usize = 32;
 const SYNTHETIC_SAMPLES: usize = 64;
 
 /// Seed of synthetic inputs.
-const SYNTHETIC_SEED: u64 = 0x7469_6e79_63;
+const SYNTHETIC_SEED: u64 = 0x0074_696e_7963;
 
 /// What the user asks for.
 #[derive(Debug, Clone, Default)]

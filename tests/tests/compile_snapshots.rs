@@ -59,7 +59,8 @@ fn emitted_source() {
     for name in FIXTURES {
         for target in TARGETS {
             let files = files(name, &CompileOptions::default(), target);
-            let own = files.0.keys().filter(|path| !path.starts_with("src/runtime/") && !path.ends_with(".bin"));
+            let own =
+                files.0.keys().filter(|path| !path.starts_with("src/runtime/") && !path.ends_with(".bin"));
             let text: String = own
                 .map(|path| format!("=== {path}\n{}\n", files.text(path).expect("the rest is text")))
                 .collect();

@@ -219,7 +219,7 @@ pub fn validate_compiled(
     }
     let counts =
         report::Counts { host: picked.len(), reference: reference_samples, emulated: emulate_samples };
-    Ok(Report::new(compiled, &options.target, counts, &scores, first_difference, emulated)?)
+    Report::new(compiled, &options.target, counts, &scores, first_difference, emulated)
 }
 
 /// The samples taken of a set: all, or `limit` of them evenly spaced, because sets
