@@ -35,8 +35,12 @@ fn check_conv2d(rng: &mut Rng, [h, w]: [Axis; 2], groups: usize, group_in: usize
     };
     let blob = layer.blob();
     let got = guarded(&input, h.out * w.out * out_c, |input, output| {
-        with_kernel_rows!(h.kernel, conv2d, &p, blob.consts(), input, output, no_scratch())
+        with_kernel_rows!(h.kernel, conv2d::run, &p, blob.consts(), input, output, no_scratch())
     });
+    let back = guarded(&input, h.out * w.out * out_c, |input, output| {
+        with_kernel_rows!(h.kernel, conv2d::run_back, &p, blob.consts(), input, output, no_scratch())
+    });
+    assert_eq!(back, got, "{p:?}");
     let mut expected = Vec::new();
     for oy in 0..h.out {
         for ox in 0..w.out {
@@ -90,8 +94,12 @@ fn check_depthwise(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, multiplier: us
     };
     let blob = layer.blob();
     let got = guarded(&input, h.out * w.out * out_c, |input, output| {
-        with_kernel_rows!(h.kernel, depthwise, &p, blob.consts(), input, output, no_scratch())
+        with_kernel_rows!(h.kernel, depthwise::run, &p, blob.consts(), input, output, no_scratch())
     });
+    let back = guarded(&input, h.out * w.out * out_c, |input, output| {
+        with_kernel_rows!(h.kernel, depthwise::run_back, &p, blob.consts(), input, output, no_scratch())
+    });
+    assert_eq!(back, got, "{p:?}");
     let mut expected = Vec::new();
     for oy in 0..h.out {
         for ox in 0..w.out {

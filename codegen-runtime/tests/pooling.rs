@@ -56,8 +56,12 @@ fn max_pool_equals_plain_loops() {
             hi: rng.range(lo.into(), 127) as i8,
         };
         let got = guarded(&input, h.out * w.out * in_c, |input, output| {
-            with_kernel_rows!(h.kernel, max_pool, &p, input, output, no_scratch())
+            with_kernel_rows!(h.kernel, max_pool::run, &p, input, output, no_scratch())
         });
+        let back = guarded(&input, h.out * w.out * in_c, |input, output| {
+            with_kernel_rows!(h.kernel, max_pool::run_back, &p, input, output, no_scratch())
+        });
+        assert_eq!(back, got, "{p:?}");
         let mut expected = Vec::new();
         for oy in 0..h.out {
             for ox in 0..w.out {
@@ -116,8 +120,12 @@ fn avg_pool_equals_plain_loops() {
         blob.bytes(multipliers.iter().map(|m| m.1 as u8));
         blob.align4();
         let got = guarded(&input, h.out * w.out * in_c, |input, output| {
-            with_kernel_rows!(h.kernel, avg_pool, &p, blob.consts(), input, output, no_scratch())
+            with_kernel_rows!(h.kernel, avg_pool::run, &p, blob.consts(), input, output, no_scratch())
         });
+        let back = guarded(&input, h.out * w.out * in_c, |input, output| {
+            with_kernel_rows!(h.kernel, avg_pool::run_back, &p, blob.consts(), input, output, no_scratch())
+        });
+        assert_eq!(back, got, "{p:?}");
         let mut expected = Vec::new();
         for oy in 0..h.out {
             for ox in 0..w.out {

@@ -5,6 +5,8 @@
 //! Invariant: a call names a kernel and its parameters, never code; everything
 //! that decides bytes is in the parameters and the constants.
 
+pub mod sweep;
+
 use tinyc_runtime::kernels::{add, avg_pool, conv2d, copy, dense, depthwise, lut, max_pool, mul, softmax};
 
 use crate::ir::ValueId;

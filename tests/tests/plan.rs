@@ -1,8 +1,10 @@
 //! Planning: offsets, sharing, and the verifier that must not be fooled.
 
 mod hand_made;
+mod mutants;
 
 use hand_made::{Net, branches, chain, zoo};
+use mutants::{destroys, moved};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tinyc::ir::{NodeId, QuantParams, Shape, ValueId};
@@ -12,7 +14,7 @@ use tinyc::ops::binary::Binary;
 use tinyc::ops::unary::Function;
 use tinyc::plan::arena::{Block, lower_bound, pack};
 use tinyc::plan::verify::{replay, verify};
-use tinyc::plan::{ArenaRange, Buffer, BufferKind, Plan, PlanError, StepId, Time, Work, assemble, plan};
+use tinyc::plan::{ArenaRange, Buffer, BufferKind, Plan, PlanError, StepId, Time, assemble, plan};
 use tinyc::verify::{reference, simulate::Simulator};
 use tinyc_runtime::kernels::{copy, lut};
 
@@ -25,8 +27,8 @@ fn block(bytes: usize, first: usize, last: usize) -> Block {
 }
 
 fn assert_packed(blocks: &[Block]) -> usize {
-    let packing = pack(blocks);
-    assert!(packing.total_bytes >= lower_bound(blocks));
+    let packing = pack(blocks, &[]);
+    assert!(packing.total_bytes >= lower_bound(blocks, &[]));
     for (i, a) in blocks.iter().enumerate() {
         let from = packing.offsets[i];
         assert!(from.is_multiple_of(a.align) && from + a.bytes <= packing.total_bytes);
@@ -39,7 +41,7 @@ fn assert_packed(blocks: &[Block]) -> usize {
             );
         }
     }
-    assert_eq!(pack(blocks), packing, "the search is deterministic");
+    assert_eq!(pack(blocks, &[]), packing, "the search is deterministic");
     packing.total_bytes
 }
 
@@ -56,7 +58,7 @@ fn random_conflicts_never_overlap() {
             .collect();
         let total = assert_packed(&blocks);
         // What a heuristic may waste on such graphs; seen: at most 9 %.
-        let bound = lower_bound(&blocks);
+        let bound = lower_bound(&blocks, &[]);
         assert!(total <= bound + bound / 5 + 64, "round {round}: {total} against a bound of {bound}");
     }
 }
@@ -73,7 +75,7 @@ fn a_chain_needs_its_two_largest_neighbours() {
 fn the_search_mends_what_greedy_placement_wastes() {
     // Found by trying: every starting order ends at 52. The bound is the sum at moment 4.
     let blocks = [block(20, 4, 6), block(20, 2, 4), block(8, 3, 4), block(24, 2, 2)];
-    assert_eq!(lower_bound(&blocks), 20 + 20 + 8);
+    assert_eq!(lower_bound(&blocks, &[]), 20 + 20 + 8);
     assert_eq!(assert_packed(&blocks), 48);
 }
 
@@ -283,57 +285,6 @@ fn scratch_lives_for_one_call() {
     assert_eq!((plan.arena_bytes, plan.live_bound_bytes), (108, 108));
     assert_eq!(plan.peak_step, Some(StepId::of(0)));
     assert!(plan.steps.iter().all(|s| s.work.calls()[0].scratch.offset.is_multiple_of(16)));
-}
-
-/// Moves one buffer, everywhere that the plan mentions it.
-fn moved(plan: &Plan, buffer: usize, offset: usize) -> Plan {
-    let mut plan = plan.clone();
-    let target = plan.buffers[buffer].clone();
-    let values: Vec<ValueId> = match &target.kind {
-        BufferKind::Values(values) => values.clone(),
-        BufferKind::Scratch { .. } => vec![],
-    };
-    let new = ArenaRange { offset, bytes: target.bytes };
-    plan.buffers[buffer].offset = offset;
-    for io in plan.inputs.iter_mut().chain(&mut plan.outputs) {
-        if values.contains(&io.value) {
-            io.range = new;
-        }
-    }
-    for step in &mut plan.steps {
-        let ours = values.contains(&step.output);
-        if ours {
-            step.output_range = new;
-        }
-        if let Work::Whole(calls) = &mut step.work {
-            for call in calls {
-                if ours {
-                    call.output = new;
-                }
-                for operand in call.inputs.iter_mut().filter(|o| values.contains(&o.value)) {
-                    operand.range = new;
-                }
-                if target.range() == call.scratch && values.is_empty() {
-                    call.scratch = new;
-                }
-            }
-        }
-    }
-    plan
-}
-
-/// Whether a buffer at another offset would destroy something: compared with
-/// every other buffer, by the lives of the original plan.
-fn destroys(plan: &Plan, buffer: usize, offset: usize) -> bool {
-    let this = &plan.buffers[buffer];
-    let range = ArenaRange { offset, bytes: this.bytes };
-    range.end() > plan.arena_bytes
-        || plan.buffers.iter().enumerate().any(|(i, other)| {
-            i != buffer
-                && this.first <= other.last
-                && other.first <= this.last
-                && range.overlaps(&other.range())
-        })
 }
 
 #[test]

@@ -68,12 +68,38 @@ pub fn run<const KH: usize>(
     output: Bytes<'_>,
     scratch: Bytes<'_>,
 ) {
-    let (in_row, out_row) = (p.in_w * p.in_c, p.out_w * p.out_c);
     for oy in 0..p.out_h {
-        let first = rows::first(oy, p.stride_h, p.pad_top);
-        let window = rows::window::<KH>(input, in_row, first, p.dilation_h, p.in_h);
-        step(p, consts, &window, output.sub(oy * out_row, out_row), scratch);
+        row::<KH>(p, consts, input, output, scratch, oy);
     }
+}
+
+/// The same from the last row to the first, for an output above its input.
+#[inline(always)]
+pub fn run_back<const KH: usize>(
+    p: &Params,
+    consts: Consts<'_>,
+    input: Bytes<'_>,
+    output: Bytes<'_>,
+    scratch: Bytes<'_>,
+) {
+    for oy in (0..p.out_h).rev() {
+        row::<KH>(p, consts, input, output, scratch, oy);
+    }
+}
+
+#[inline(always)]
+fn row<const KH: usize>(
+    p: &Params,
+    consts: Consts<'_>,
+    input: Bytes<'_>,
+    output: Bytes<'_>,
+    scratch: Bytes<'_>,
+    oy: usize,
+) {
+    let (in_row, out_row) = (p.in_w * p.in_c, p.out_w * p.out_c);
+    let first = rows::first(oy, p.stride_h, p.pad_top);
+    let window = rows::window::<KH>(input, in_row, first, p.dilation_h, p.in_h);
+    step(p, consts, &window, output.sub(oy * out_row, out_row), scratch);
 }
 
 /// One output row from the `kernel_h` input rows of its window.

@@ -172,13 +172,13 @@ pub fn no_scratch() -> Bytes<'static> {
 /// Calls a driver whose window has `kh` rows, a number known at run time.
 #[macro_export]
 macro_rules! with_kernel_rows {
-    ($kh:expr, $module:ident, $($argument:expr),*) => {
+    ($kh:expr, $module:ident::$run:ident, $($argument:expr),*) => {
         match $kh {
-            1 => $module::run::<1>($($argument),*),
-            2 => $module::run::<2>($($argument),*),
-            3 => $module::run::<3>($($argument),*),
-            4 => $module::run::<4>($($argument),*),
-            5 => $module::run::<5>($($argument),*),
+            1 => $module::$run::<1>($($argument),*),
+            2 => $module::$run::<2>($($argument),*),
+            3 => $module::$run::<3>($($argument),*),
+            4 => $module::$run::<4>($($argument),*),
+            5 => $module::$run::<5>($($argument),*),
             rows => panic!("no driver for {rows} kernel rows"),
         }
     };

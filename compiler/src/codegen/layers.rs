@@ -12,6 +12,7 @@ use super::names::{affine, grouped, plain, snake};
 use super::tokens::{docs, ident, number};
 use crate::Module;
 use crate::ir::ValueId;
+use crate::lower::sweep::RowOrder;
 use crate::plan::{Plan, PlannedCall, Step, Work, family};
 
 /// A step that runs, with the name of its function.
@@ -65,7 +66,7 @@ impl Layer<'_> {
         let kernels: Vec<&str> = step.work.calls().iter().map(|c| family::family(&c.kernel).name).collect();
         let operation = graph.node(step.node).op.name();
         lines.push(format!(
-            "Operation {operation}, kernel {}, {} MACs, {} B of the arena in use.",
+            "Operation {operation}, kernel {}, {} MACs, {} B of the arena needed.",
             kernels.join(" + "),
             grouped(step.macs),
             grouped(step.live_bytes as u64)
@@ -83,6 +84,11 @@ impl Layer<'_> {
             }
         }
         lines.push(format!("- out: {} at {}", activation(module, step.output), step.output_range));
+        if step.work.calls().iter().any(PlannedCall::overlaps_operand) {
+            lines.push(
+                "  Rows of the input are overwritten once no later row of the output needs them.".into(),
+            );
+        }
         lines
     }
 }
@@ -109,6 +115,10 @@ fn call(call: &PlannedCall) -> Result<TokenStream, CodegenError> {
     let text = format!("{}::{}", family.name, family::params_text(&call.kernel));
     let params = syn::parse_str::<syn::Expr>(&text).map_err(|e| CodegenError::Bug(format!("{text}: {e}")))?;
     let rows = family.kernel_h.map(number).map(|h| quote!(::<#h>));
+    let run = ident(match call.order {
+        RowOrder::Forward => "run",
+        RowOrder::Backward => "run_back",
+    });
     let at = |offset: usize, bytes: usize| {
         let (offset, bytes) = (number(offset), number(bytes));
         quote!(arena.at::<#offset, #bytes>())
@@ -133,7 +143,7 @@ fn call(call: &PlannedCall) -> Result<TokenStream, CodegenError> {
     Ok(quote! {
         const PARAMS: #kernel::Params = #params;
         #(#bindings)*
-        #kernel::run #rows (&PARAMS, #(#names),*);
+        #kernel::#run #rows (&PARAMS, #(#names),*);
     })
 }
 

@@ -1,13 +1,14 @@
 //! Offsets in the arena: packing of blocks that live for a while.
 //!
-//! In: [`Block`]s (bytes, alignment, first and last moment). Out: [`Packing`]:
-//! an offset a block and the total. Invariants: blocks that live at the same
-//! moment never overlap; the total is never below [`lower_bound`]; the result
-//! depends on the blocks alone (the search is seeded and bounded in steps, not
-//! in seconds).
+//! In: [`Block`]s (bytes, alignment, first and last moment), and the pairs of
+//! them that may [`Overlap`]. Out: [`Packing`]: an offset a block and the total.
+//! Invariants: blocks that live at the same moment do not overlap, but for those
+//! pairs, which keep their distances; the total is never below [`lower_bound`];
+//! the result depends on the blocks and pairs alone (the search is seeded and
+//! bounded in steps, not in seconds).
 //!
-//! Method: place blocks one by one at the lowest offset that is free among
-//! those already placed that they meet in time ("greedy by size"; Pisarchyk and
+//! Method: place blocks one by one at the lowest offset that those already
+//! placed, which they meet in time, leave them ("greedy by size"; Pisarchyk and
 //! Lee 2020, "Efficient memory management for deep neural net inference", with
 //! first fit); then try other orders, and search around the best one by moving
 //! blocks that touch the top earlier in the order, until the bound is met or
@@ -38,6 +39,41 @@ impl Block {
     }
 }
 
+/// Two blocks that meet at one moment only, at which one is made from the other
+/// row by row: their bytes may overlap, if the born one starts far enough below
+/// or above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overlap {
+    /// Position of the block that dies.
+    pub dying: usize,
+    /// Position of the block that is born.
+    pub born: usize,
+    /// The born block may start this many bytes below the start of the dying one, or more.
+    pub below_bytes: usize,
+    /// It may start this many bytes above the start of the dying one, or more.
+    pub above_bytes: usize,
+}
+
+impl Overlap {
+    /// The fewest bytes that the two cover together, when one starts at its
+    /// distance from the other.
+    fn union_bytes(&self, blocks: &[Block]) -> usize {
+        let (dying, born) = (blocks[self.dying].bytes, blocks[self.born].bytes);
+        let below = born.max(self.below_bytes + dying);
+        let above = dying.max(self.above_bytes + born);
+        below.min(above).min(dying + born)
+    }
+}
+
+/// What a block must keep from one that is placed: its offset must not lie
+/// strictly between `other's offset - before` and `other's offset + after`.
+#[derive(Debug, Clone, Copy)]
+struct Conflict {
+    other: usize,
+    before: usize,
+    after: usize,
+}
+
 /// Where the blocks lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packing {
@@ -55,26 +91,43 @@ const MAX_ROUNDS: usize = 4_000;
 /// Any number: what matters is that it never changes.
 const SEED: u64 = 1;
 
-/// The largest sum of bytes that live at one moment: no packing is smaller.
-pub fn lower_bound(blocks: &[Block]) -> usize {
+/// The largest number of bytes that are covered at one moment: no packing is
+/// smaller. A pair that may overlap counts with what it covers where it overlaps
+/// most; a block is in one pair at a moment, at most.
+pub fn lower_bound(blocks: &[Block], overlaps: &[Overlap]) -> usize {
     let moments = blocks.iter().map(|b| b.last.index() + 1).max().unwrap_or(0);
-    (0..moments).map(|t| live_bytes(blocks, t)).max().unwrap_or(0)
+    (0..moments).map(|t| live_bytes(blocks, overlaps, t)).max().unwrap_or(0)
 }
 
-/// The bytes of the blocks that live at a moment.
-pub fn live_bytes(blocks: &[Block], time: usize) -> usize {
-    blocks.iter().filter(|b| b.first.index() <= time && time <= b.last.index()).map(|b| b.bytes).sum()
+/// The bytes that the blocks that live at a moment cover, at least.
+pub fn live_bytes(blocks: &[Block], overlaps: &[Overlap], time: usize) -> usize {
+    let lives = |b: &Block| b.first.index() <= time && time <= b.last.index();
+    let sum: usize = blocks.iter().filter(|b| lives(b)).map(|b| b.bytes).sum();
+    let saved = |pair: &Overlap| {
+        let (dying, born) = (&blocks[pair.dying], &blocks[pair.born]);
+        let both = lives(dying) && lives(born);
+        if both { dying.bytes + born.bytes - pair.union_bytes(blocks) } else { 0 }
+    };
+    sum - overlaps.iter().map(saved).sum::<usize>()
 }
 
 /// Packs blocks; see the module's text.
-pub fn pack(blocks: &[Block]) -> Packing {
-    let bound = lower_bound(blocks);
-    let conflicts: Vec<Vec<usize>> = blocks
-        .iter()
-        .enumerate()
-        .map(|(i, b)| (0..blocks.len()).filter(|&j| j != i && b.meets(&blocks[j])).collect())
-        .collect();
-    let (mut order, mut best) = starting_orders(blocks)
+pub fn pack(blocks: &[Block], overlaps: &[Overlap]) -> Packing {
+    let packing = search(blocks, overlaps);
+    if overlaps.is_empty() || packing.total_bytes <= lower_bound(blocks, overlaps) {
+        return packing;
+    }
+    // More freedom misleads first fit now and then; it must never cost anything.
+    let apart = search(blocks, &[]);
+    if apart.total_bytes < packing.total_bytes { apart } else { packing }
+}
+
+/// The best packing that the search finds.
+fn search(blocks: &[Block], overlaps: &[Overlap]) -> Packing {
+    let bound = lower_bound(blocks, overlaps);
+    let conflicts: Vec<Vec<Conflict>> =
+        (0..blocks.len()).map(|i| conflicts_of(blocks, overlaps, i)).collect();
+    let (mut order, mut best) = starting_orders(blocks, overlaps)
         .into_iter()
         .map(|order| {
             let packing = place(blocks, &conflicts, &order);
@@ -99,8 +152,25 @@ pub fn pack(blocks: &[Block]) -> Packing {
     best
 }
 
+/// Everything that one block must keep its distance from.
+fn conflicts_of(blocks: &[Block], overlaps: &[Overlap], this: usize) -> Vec<Conflict> {
+    let block = &blocks[this];
+    (0..blocks.len())
+        .filter(|&j| j != this && block.meets(&blocks[j]) && block.bytes > 0 && blocks[j].bytes > 0)
+        .map(|other| {
+            let pair = |dying, born| overlaps.iter().find(|o| o.dying == dying && o.born == born);
+            let (before, after) = match (pair(other, this), pair(this, other)) {
+                (Some(o), _) => (o.below_bytes, o.above_bytes),
+                (None, Some(o)) => (o.above_bytes, o.below_bytes),
+                (None, None) => (block.bytes, blocks[other].bytes),
+            };
+            Conflict { other, before, after }
+        })
+        .collect()
+}
+
 /// The orders in which blocks are tried first.
-fn starting_orders(blocks: &[Block]) -> Vec<Vec<usize>> {
+fn starting_orders(blocks: &[Block], overlaps: &[Overlap]) -> Vec<Vec<usize>> {
     let sorted = |key: &dyn Fn(&Block) -> (usize, usize)| {
         let mut order: Vec<usize> = (0..blocks.len()).collect();
         order.sort_by_key(|&i| {
@@ -111,7 +181,7 @@ fn starting_orders(blocks: &[Block]) -> Vec<Vec<usize>> {
     };
     let duration = |b: &Block| b.last.index() - b.first.index() + 1;
     let peak = (0..=blocks.iter().map(|b| b.last.index()).max().unwrap_or(0))
-        .max_by_key(|&t| live_bytes(blocks, t))
+        .max_by_key(|&t| live_bytes(blocks, overlaps, t))
         .unwrap_or(0);
     let at_peak = |b: &Block| usize::from(b.first.index() <= peak && peak <= b.last.index());
     vec![
@@ -120,6 +190,7 @@ fn starting_orders(blocks: &[Block]) -> Vec<Vec<usize>> {
         sorted(&|b| (b.bytes * duration(b), b.bytes)),
         sorted(&|b| (at_peak(b), b.bytes)),
         (0..blocks.len()).collect(),
+        (0..blocks.len()).rev().collect(),
     ]
 }
 
@@ -143,22 +214,22 @@ fn neighbour(blocks: &[Block], best: &Packing, order: &[usize], rng: &mut ChaCha
 }
 
 /// First fit in the given order.
-fn place(blocks: &[Block], conflicts: &[Vec<usize>], order: &[usize]) -> Packing {
+fn place(blocks: &[Block], conflicts: &[Vec<Conflict>], order: &[usize]) -> Packing {
     let mut offsets: Vec<Option<usize>> = vec![None; blocks.len()];
+    // Where the block must not start: strictly between the two, the first one shifted
+    // by `lift` so that it is never negative.
+    let lift = blocks.iter().map(|b| b.bytes).max().unwrap_or(0);
     let mut taken: Vec<(usize, usize)> = Vec::new();
     let mut total_bytes = 0;
     for &i in order {
         taken.clear();
         taken.extend(
-            conflicts[i]
-                .iter()
-                .filter_map(|&j| offsets[j].map(|o| (o, o + blocks[j].bytes)))
-                .filter(|(start, end)| start < end),
+            conflicts[i].iter().filter_map(|c| offsets[c.other].map(|o| (o + lift - c.before, o + c.after))),
         );
         taken.sort_unstable();
         let mut offset = 0usize;
         for &(start, end) in &taken {
-            if offset + blocks[i].bytes <= start {
+            if offset + lift <= start {
                 break;
             }
             offset = offset.max(end.next_multiple_of(blocks[i].align));

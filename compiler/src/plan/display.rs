@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::{BufferKind, Plan, family};
+use crate::lower::sweep::RowOrder;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,6 +49,9 @@ impl fmt::Display for Plan {
                     write!(f, "{comma}{} {}", operand.value, operand.range)?;
                 }
                 write!(f, ")")?;
+                if call.order == RowOrder::Backward {
+                    write!(f, " backward")?;
+                }
                 if call.consts.bytes > 0 {
                     write!(f, " consts {}", call.consts)?;
                 }

@@ -1,10 +1,12 @@
 //! Which values share bytes, and from when to when bytes are needed.
 //!
 //! In: the schedule with every node lowered. Out: [`Lives`]: buffers with their
-//! first and last moment, and the buffer of every value. Invariants: a value's
+//! first and last moment, the buffer of every value, and the pairs of buffers
+//! that may overlap. Invariants: a value's
 //! buffer lives from the moment the value is written to the last moment that
 //! it, or a view of it, is read; values share a buffer only as views of each
-//! other, or one after the other in place.
+//! other, or one after the other in place; two buffers may overlap only where
+//! the one dies at the very step that makes the other by sweeping through it.
 //!
 //! Graph inputs live from the start, all of them: the caller writes them in
 //! any order before it runs the model. They may be overwritten once they were
@@ -13,6 +15,7 @@
 
 use std::collections::BTreeMap;
 
+use super::arena::Overlap;
 use super::ids::{BufferId, StepId, Time};
 use super::{Buffer, BufferKind};
 use crate::ir::{Graph, NodeId, ValueId};
@@ -24,7 +27,7 @@ const ACTIVATION_ALIGN: usize = 4;
 const SCRATCH_ALIGN: usize = 16;
 
 /// What liveness finds; see the module's text. Offsets are not known yet (0).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lives {
     /// The buffers.
     pub buffers: Vec<Buffer>,
@@ -32,6 +35,8 @@ pub struct Lives {
     pub buffer_of: BTreeMap<ValueId, BufferId>,
     /// The scratch buffer of each call of each step, where it needs one.
     pub scratch: Vec<Vec<Option<BufferId>>>,
+    /// The buffers, by position, that may overlap.
+    pub overlaps: Vec<Overlap>,
 }
 
 /// Finds the lives; `steps` are the nodes in order of execution.
@@ -41,7 +46,7 @@ pub struct Lives {
 pub fn lives(graph: &Graph, steps: &[(NodeId, Lowered)]) -> Result<Lives, String> {
     let source = sources(graph, steps);
     let last_use = last_uses(graph, steps, &source);
-    let mut lives = Lives { buffers: Vec::new(), buffer_of: BTreeMap::new(), scratch: Vec::new() };
+    let mut lives = Lives::default();
     for &input in &graph.inputs {
         let last = last_use.get(&input).copied().unwrap_or(Time::START);
         lives.add_value(graph, input, Time::START, last);
@@ -75,7 +80,31 @@ pub fn lives(graph: &Graph, steps: &[(NodeId, Lowered)]) -> Result<Lives, String
         let scratch = scratch.collect();
         lives.scratch.push(scratch);
     }
+    lives.overlaps = steps
+        .iter()
+        .enumerate()
+        .filter_map(|(index, (node, lowered))| {
+            overlap(&lives, lowered, graph.node(*node).output, StepId(index as u32).time())
+        })
+        .collect();
     Ok(lives)
+}
+
+/// The buffers of a step's operand and output, if they may overlap: the step is
+/// one sweep, and the only moment at which both are needed. Whoever needs the
+/// operand later (a view, a graph output, another step) keeps its buffer alive.
+fn overlap(lives: &Lives, lowered: &Lowered, output: ValueId, now: Time) -> Option<Overlap> {
+    let [call] = lowered.calls.as_slice() else { return None };
+    let [operand] = call.inputs.as_slice() else { return None };
+    let sweep = call.kernel.sweep()?;
+    let (dying, born) = (lives.buffer_of[operand], lives.buffer_of[&output]);
+    let meet_once = lives.buffers[dying.index()].last == now && lives.buffers[born.index()].first == now;
+    (dying != born && meet_once).then(|| Overlap {
+        dying: dying.index(),
+        born: born.index(),
+        below_bytes: sweep.below_bytes(),
+        above_bytes: sweep.above_bytes(),
+    })
 }
 
 /// The value whose bytes each view shows, itself for everything else.

@@ -20,7 +20,8 @@ pub use ids::{ArenaRange, BufferId, ConstRange, StepId, Time};
 
 use crate::Module;
 use crate::ir::{NodeId, QuantParams, Shape, ValueId};
-use crate::lower::{Kernel, LowerError, Lowered};
+use crate::lower::sweep::RowOrder;
+use crate::lower::{Call, Kernel, LowerError, Lowered};
 use crate::ops;
 
 /// A model ready to be emitted; see the module's text.
@@ -34,8 +35,9 @@ pub struct Plan {
     pub buffers: Vec<Buffer>,
     /// Size of the arena: inputs, outputs, everything between and scratch.
     pub arena_bytes: usize,
-    /// The largest sum of bytes that are needed at one moment under this
-    /// schedule: no arrangement of whole tensors needs less.
+    /// The largest number of bytes that are needed at one moment under this
+    /// schedule, where a step's dying operand and its output overlap as far as
+    /// its kernel allows: no arrangement of whole tensors needs less.
     pub live_bound_bytes: usize,
     /// The step at which that sum is reached; `None` where it is reached before
     /// the first or after the last step.
@@ -67,7 +69,8 @@ pub struct Step {
     pub output_range: ArenaRange,
     /// How it is made.
     pub work: Work,
-    /// Bytes of the arena that are in use while it runs.
+    /// Bytes of the arena that it needs while it runs, at least: counted as for
+    /// [`Plan::live_bound_bytes`].
     pub live_bytes: usize,
     /// Multiply-accumulates.
     pub macs: u64,
@@ -108,6 +111,20 @@ pub struct PlannedCall {
     pub scratch: ArenaRange,
     /// Positions of the operands whose very bytes the output may be.
     pub in_place: Vec<usize>,
+    /// The order of its rows: backward where the output lies a little above the
+    /// operand that it overwrites.
+    pub order: RowOrder,
+}
+
+impl PlannedCall {
+    /// Whether the output overlaps the only operand other than in place, so that
+    /// rows must be read before they are overwritten.
+    pub fn overlaps_operand(&self) -> bool {
+        match self.inputs.as_slice() {
+            [operand] => operand.range.overlaps(&self.output) && !self.in_place.contains(&0),
+            _ => false,
+        }
+    }
 }
 
 /// An activation as a call reads it.
@@ -223,7 +240,7 @@ pub fn assemble(module: &Module, steps: Vec<(NodeId, Lowered)>) -> Result<Plan, 
         .iter()
         .map(|b| arena::Block { bytes: b.bytes, align: b.align, first: b.first, last: b.last })
         .collect();
-    let packing = arena::pack(&blocks);
+    let packing = arena::pack(&blocks, &lives.overlaps);
     for (buffer, &offset) in lives.buffers.iter_mut().zip(&packing.offsets) {
         buffer.offset = offset;
     }
@@ -250,12 +267,12 @@ pub fn assemble(module: &Module, steps: Vec<(NodeId, Lowered)>) -> Result<Plan, 
                 output: node.output,
                 output_range: range_of[&node.output],
                 work,
-                live_bytes: arena::live_bytes(&blocks, step.time().index()),
+                live_bytes: arena::live_bytes(&blocks, &lives.overlaps, step.time().index()),
                 macs: ops::macs(graph, id),
             }
         })
         .collect();
-    let live_bound_bytes = arena::lower_bound(&blocks);
+    let live_bound_bytes = arena::lower_bound(&blocks, &lives.overlaps);
     let io = |&value: &ValueId, is_input: bool| IoPlan {
         value,
         name: graph.value(value).name.clone(),
@@ -297,6 +314,7 @@ fn planned(
         .into_iter()
         .zip(scratch)
         .map(|(call, scratch)| PlannedCall {
+            order: row_order(&call, range_of, output),
             kernel: call.kernel,
             consts: blob.add(call.consts),
             inputs: call.inputs.iter().map(|&value| Operand { value, range: range_of[&value] }).collect(),
@@ -305,6 +323,14 @@ fn planned(
             in_place: in_place.clone(),
         })
         .collect()
+}
+
+/// The order of rows that suits where a call's operand and output were put.
+fn row_order(call: &Call, range_of: &BTreeMap<ValueId, ArenaRange>, output: ArenaRange) -> RowOrder {
+    match (call.kernel.sweep(), call.inputs.as_slice()) {
+        (Some(sweep), [operand]) => sweep.order(output.offset, range_of[operand].offset),
+        _ => RowOrder::Forward,
+    }
 }
 
 /// Whether any call writes into a range.

@@ -1,24 +1,29 @@
 //! The verifier: what holds of every plan. It runs inside [`plan()`](super::plan()).
 //!
 //! 1. Every buffer lies inside the arena at a multiple of its alignment.
-//! 2. Buffers that live at the same moment do not overlap.
+//! 2. Buffers that live at the same moment do not overlap, unless the one dies
+//!    at the step at which the other is born, and that step is a single call
+//!    which sweeps through its only operand.
 //! 3. A step works on the buffers of its values, and only while they live; a
 //!    call's scratch overlaps nothing that the call reads or writes.
 //! 4. The constants of every call lie inside the blob, at a multiple of 4.
-//! 5. A call's output overlaps an operand only as exactly the same bytes, and
-//!    only at a position that the operator declares safe.
+//! 5. A call's output overlaps an operand only as exactly the same bytes at a
+//!    position that the operator declares safe, or as the call of 2.
 //! 6. Whatever is read was written before and not overwritten since. This is a
 //!    replay: every byte of the arena carries the tag of what was written there
-//!    last, and every read compares tags.
+//!    last, and every read compares tags. A call whose output overlaps its
+//!    operand is walked through in the order of its rows: what a step reads must
+//!    still be there when the step has written its last byte.
 //! 7. After a step, every byte of its output was written.
 //! 8. After the last step, every graph output still holds its own bytes.
 //! 9. Graph inputs do not overlap each other.
 
 use std::collections::BTreeMap;
 
-use super::{ArenaRange, BufferKind, Operand, Plan, PlannedCall, Step, StepId, Time, Work};
+use super::{ArenaRange, Buffer, BufferKind, Operand, Plan, PlannedCall, Step, StepId, Time, Work};
 use crate::ir::ValueId;
 use crate::lower::Kernel;
+use crate::lower::sweep::Walk;
 
 /// Checks a plan.
 ///
@@ -59,7 +64,8 @@ fn buffers(plan: &Plan) -> Result<BTreeMap<ValueId, usize>, String> {
         }
         for (earlier, other) in plan.buffers[..index].iter().enumerate() {
             let meet = buffer.first <= other.last && other.first <= buffer.last;
-            if meet && buffer.range().overlaps(&other.range()) {
+            let swept = || swept(plan, buffer, other) || swept(plan, other, buffer);
+            if meet && buffer.range().overlaps(&other.range()) && !swept() {
                 return Err(format!("(2) buffers {earlier} and {index} overlap while both live"));
             }
         }
@@ -68,6 +74,22 @@ fn buffers(plan: &Plan) -> Result<BTreeMap<ValueId, usize>, String> {
         }
     }
     Ok(placed)
+}
+
+/// Whether two buffers meet only at a step that makes `born` by sweeping through
+/// `dying`.
+fn swept(plan: &Plan, dying: &Buffer, born: &Buffer) -> bool {
+    let holds = |buffer: &Buffer, value: ValueId| matches!(&buffer.kind, BufferKind::Values(values) if values.contains(&value));
+    let step = born.first.index().checked_sub(1).and_then(|step| plan.steps.get(step));
+    dying.last == born.first
+        && step.is_some_and(|step| match step.work.calls() {
+            [call] => {
+                holds(born, step.output)
+                    && call.kernel.sweep().is_some()
+                    && matches!(call.inputs.as_slice(), [operand] if holds(dying, operand.value))
+            }
+            _ => false,
+        })
 }
 
 /// Property 3 for a value.
@@ -100,7 +122,9 @@ fn ranges(plan: &Plan, placed: &BTreeMap<ValueId, usize>, id: StepId, step: &Ste
             }
             let safe =
                 read.range == call.output && (call.in_place.contains(&operand) || read.value == step.output);
-            if read.range.overlaps(&call.output) && !safe {
+            let swept = step.work.calls().len() == 1 && call.overlaps_operand();
+            let walks = call.kernel.sweep().is_some_and(|sweep| sweep.walk(call.order).is_some());
+            if read.range.overlaps(&call.output) && !safe && !(swept && walks) {
                 return Err(format!("(5) the output of '{name}' overlaps its operand {operand}"));
             }
         }
@@ -182,6 +206,10 @@ impl Replay {
     }
 
     fn call(&mut self, step: &Step, call: &PlannedCall) -> Result<(), String> {
+        let walk = call.kernel.sweep().and_then(|sweep| sweep.walk(call.order));
+        if let (Some(walk), [operand], true) = (walk, call.inputs.as_slice(), call.overlaps_operand()) {
+            return self.walk(step, call, operand, &walk);
+        }
         let (reads, writes) = touched(call);
         for operand in &call.inputs {
             match &reads {
@@ -196,6 +224,30 @@ impl Replay {
         match writes {
             Some(bytes) => self.write(step.output, call.output, bytes),
             None => self.write(step.output, call.output, 0..call.output.bytes),
+        }
+        Ok(())
+    }
+
+    /// A call whose output overlaps its operand, step by step. Nothing brings back
+    /// a byte that was overwritten, so that looking after the writes is enough.
+    fn walk(
+        &mut self,
+        step: &Step,
+        call: &PlannedCall,
+        operand: &Operand,
+        walk: &Walk,
+    ) -> Result<(), String> {
+        self.content.insert(step.output, step.output);
+        for byte in call.scratch.offset..call.scratch.end() {
+            self.arena[byte] = Tag::Scratch;
+        }
+        for rows in walk.steps(call.order) {
+            let (from, to) = (rows.start * walk.out_row_bytes, rows.end * walk.out_row_bytes);
+            self.write(step.output, call.output, from..to);
+            for row in rows.flat_map(|y| walk.rows_read(y)) {
+                let start = row * walk.in_row_bytes;
+                self.holds(operand, start..start + walk.in_row_bytes)?;
+            }
         }
         Ok(())
     }

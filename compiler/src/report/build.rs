@@ -39,7 +39,7 @@ pub struct BuildReport {
     pub code_bytes_estimate: u64,
     /// Bytes of the arena.
     pub arena_bytes: u64,
-    /// The largest sum of bytes that live at one moment under this schedule.
+    /// The most bytes that are needed at one moment under this schedule.
     pub live_bound_bytes: u64,
     /// The layer at which that sum is reached; null where no layer runs then.
     pub peak_step: Option<String>,

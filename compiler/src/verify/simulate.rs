@@ -10,6 +10,7 @@ use tinyc_runtime::rows;
 use tinyc_runtime::view::{Bytes, Consts};
 
 use crate::lower::Kernel;
+use crate::lower::sweep::RowOrder;
 use crate::plan::{ArenaRange, Plan, PlannedCall, Step, StepId};
 
 /// The alignment of arena and weights in the emitted crate.
@@ -93,34 +94,42 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
         Kernel::Copy(p) => copy::run(p, operand(0), output, scratch),
         Kernel::Conv2d(p) => {
             let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
-            for oy in 0..p.out_h {
+            for oy in ordered(planned.order, p.out_h) {
                 let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
                 conv2d::step(p, consts, &window, row(output, oy, p.out_w * p.out_c), scratch);
             }
         }
         Kernel::Depthwise(p) => {
             let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
-            for oy in 0..p.out_h {
+            for oy in ordered(planned.order, p.out_h) {
                 let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
                 depthwise::step(p, consts, &window, row(output, oy, p.out_w * p.out_c), scratch);
             }
         }
         Kernel::MaxPool(p) => {
             let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
-            for oy in 0..p.out_h {
+            for oy in ordered(planned.order, p.out_h) {
                 let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
                 max_pool::step(p, &window, row(output, oy, p.out_w * p.in_c), scratch);
             }
         }
         Kernel::AvgPool(p) => {
             let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
-            for oy in 0..p.out_h {
+            for oy in ordered(planned.order, p.out_h) {
                 let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
                 let to = row(output, oy, p.out_w * p.in_c);
                 avg_pool::step(p, consts, &window, avg_pool::counted_rows(p, oy), to, scratch);
             }
         }
     }
+}
+
+/// The output rows of a call in its order.
+fn ordered(order: RowOrder, rows: usize) -> impl Iterator<Item = usize> {
+    (0..rows).map(move |index| match order {
+        RowOrder::Forward => index,
+        RowOrder::Backward => rows - 1 - index,
+    })
 }
 
 fn row(output: Bytes<'_>, index: usize, bytes: usize) -> Bytes<'_> {
