@@ -15,6 +15,7 @@
 pub mod codegen;
 pub mod compile;
 pub mod doctor;
+pub mod emit;
 pub mod ir;
 pub mod lower;
 pub mod onnx;

@@ -7,8 +7,7 @@ use std::process::{Command, Output};
 
 use hand_made::{Net, branches, chain, zoo};
 use tinyc::codegen::{
-    CodegenError, CrateFiles, EmitOptions, Preprocessing, SelfTest, TargetFacts, generate, package_name,
-    preprocess, write,
+    CodegenError, CrateFiles, EmitOptions, SelfTest, TargetFacts, generate, package_name, preprocess, write,
 };
 use tinyc::ir::QuantParams;
 use tinyc::plan::plan;
@@ -77,7 +76,7 @@ fn files_of(dir: &Path, sample: &[Vec<i8>]) -> Vec<String> {
 #[test]
 fn the_emitted_text_reads_well() {
     let mut options = options("branches");
-    options.preprocessing = vec![Preprocessing::None, Preprocessing::Codes];
+    options.preprocessing = vec![Preprocess::None, Preprocess::Codes];
     let files = emit(&branches(), &options);
     insta::assert_snapshot!("branches_lib", files.text("src/lib.rs").unwrap());
     insta::assert_snapshot!("branches_example", files.text("examples/run.rs").unwrap());
@@ -176,7 +175,7 @@ fn the_whole_api_works() {
     options.self_test = Some(SelfTest { inputs: sample.clone(), outputs: expected(&net, &sample) });
     let (mean, std) = (vec![10.0, 128.0], vec![2000.0 / 255.0, 40.0]);
     options.preprocessing =
-        vec![Preprocessing::MeanStd { mean: mean.clone(), std: std.clone(), channel_axis: Some(3) }];
+        vec![Preprocess::MeanStd { mean: mean.clone(), std: std.clone(), channel_axis: Some(3) }];
     let dir = work_dir("chain");
     let folder = dir.join("chain_net");
     write::write(&folder, &emit(&net, &options)).unwrap();
@@ -213,10 +212,8 @@ fn the_whole_api_works() {
 fn clippy_finds_nothing_and_every_public_item_has_docs() {
     let mut options = options("lints");
     let net = branches();
-    options.preprocessing = vec![
-        Preprocessing::MeanStd { mean: vec![1.0], std: vec![3.0], channel_axis: None },
-        Preprocessing::Codes,
-    ];
+    options.preprocessing =
+        vec![Preprocess::MeanStd { mean: vec![1.0], std: vec![3.0], channel_axis: None }, Preprocess::Codes];
     let zeros = vec![vec![0; 189], vec![0; 24]];
     options.self_test = Some(SelfTest { outputs: expected(&net, &zeros), inputs: zeros });
     let dir = work_dir("lints");
@@ -272,7 +269,7 @@ fn nothing_in_the_api_can_panic() {
     let mut options = options("chain_net");
     options.self_test = Some(SelfTest { inputs: sample.clone(), outputs: expected(&net, &sample) });
     options.preprocessing =
-        vec![Preprocessing::MeanStd { mean: vec![10.0, 128.0], std: vec![8.0, 40.0], channel_axis: Some(3) }];
+        vec![Preprocess::MeanStd { mean: vec![10.0, 128.0], std: vec![8.0, 40.0], channel_axis: Some(3) }];
     let dir = work_dir("panic");
     write::write(&dir.join("chain_net"), &emit(&net, &options)).unwrap();
     let manifest = "[package]\nname = \"firmware\"\nedition = \"2024\"\n[workspace]\n[profile.release]\n\
@@ -328,7 +325,7 @@ fn wrong_options_are_errors() {
     assert!(matches!(error(wrong), CodegenError::SelfTest { given: 119, expected: 120, .. }));
     let mut wrong = options("a");
     wrong.preprocessing =
-        vec![Preprocessing::MeanStd { mean: vec![0.0; 3], std: vec![1.0; 3], channel_axis: Some(3) }];
+        vec![Preprocess::MeanStd { mean: vec![0.0; 3], std: vec![1.0; 3], channel_axis: Some(3) }];
     assert!(matches!(error(wrong), CodegenError::Channels { given: 3, .. }));
 }
 

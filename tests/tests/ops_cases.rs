@@ -9,9 +9,10 @@ use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::NpzWriter;
 use rayon::prelude::*;
 use tempfile::TempDir;
-use tinyc::codegen::{self, EmitOptions, Preprocessing, TargetFacts};
+use tinyc::codegen::{self, EmitOptions, TargetFacts};
 use tinyc::compile::{CompileOptions, Compiled, Silent, compile};
 use tinyc::onnx::oracle::Oracle as FloatOracle;
+use tinyc::samples::Preprocess;
 use tinyc::verify::emulator::{Core, Firmware, FirmwareOptions};
 use tinyc::verify::harness::CrateRef;
 use tinyc::verify::host::{HostOptions, HostRunner};
@@ -40,7 +41,8 @@ fn compile_case(case: Case, folder: &Path) -> Result<Done, String> {
     let mut npz = NpzWriter::new(std::fs::File::create(home.join("case.calib.npz")).unwrap());
     for (input, data) in case.inputs.iter().zip(&data) {
         let shape: Vec<usize> = [SAMPLES].into_iter().chain(input.shape[1..].iter().copied()).collect();
-        npz.add_array(input.name.as_str(), &ArrayD::from_shape_vec(IxDyn(&shape), data.clone()).unwrap()).unwrap();
+        npz.add_array(input.name.as_str(), &ArrayD::from_shape_vec(IxDyn(&shape), data.clone()).unwrap())
+            .unwrap();
     }
     npz.finish().unwrap();
     let compiled = compile(&model, &CompileOptions::default(), &Silent, &mut |_, _| {})
@@ -84,7 +86,7 @@ fn emit(done: &Done, folder: &Path) -> CrateRef {
     let options = EmitOptions {
         package: package.clone(),
         target: TargetFacts { name: "host".into(), arch: "portable".into() },
-        preprocessing: vec![Preprocessing::None; done.codes[0].len()],
+        preprocessing: vec![Preprocess::None; done.codes[0].len()],
         self_test: None,
         accuracy: None,
     };
@@ -117,7 +119,11 @@ fn against_oracle(done: &Done) -> Result<(), String> {
             floats.iter().zip(expected).zip(&module.graph.outputs).zip(&done.case.output_shapes)
         {
             if float.shape() != &shape[..] || float.len() != codes.len() {
-                return Err(format!("the oracle gives {:?}, {} codes, {shape:?} expected", float.shape(), codes.len()));
+                return Err(format!(
+                    "the oracle gives {:?}, {} codes, {shape:?} expected",
+                    float.shape(),
+                    codes.len()
+                ));
             }
             let params = module.quant.activation(id);
             for (&x, &q) in float.iter().zip(codes) {
@@ -204,7 +210,8 @@ fn one_case_an_operator_gives_the_same_bytes_on_the_emulated_core() {
         .filter_map(|d| {
             let emitted = emit(&d, folder.path());
             let options = FirmwareOptions { work_dir: work_dir(), ..FirmwareOptions::default() };
-            let firmware = Firmware::build(&emitted, Core::M4, options).unwrap_or_else(|e| panic!("{}: {e}", d.case.name));
+            let firmware = Firmware::build(&emitted, Core::M4, options)
+                .unwrap_or_else(|e| panic!("{}: {e}", d.case.name));
             let inputs: Vec<i8> = d.codes[..2].iter().flat_map(|c| joined(c)).collect();
             let expected: Vec<i8> = d.expected[..2].iter().flat_map(|c| joined(c)).collect();
             let got = firmware.run(&inputs).unwrap_or_else(|e| panic!("{}: {e}", d.case.name));

@@ -5,8 +5,8 @@
 //! divisor is a parameter, and positions beyond the padding never do. A window
 //! that counts nothing gives the code of zero.
 //!
-//! Constants: `[m i32 x (kernel_h * kernel_w)][k u8 x the same, padded to 4]`: the
-//! multiplier for a divisor of `i + 1` at entry `i`.
+//! Constants: `[m i32 x n][k u8 x n, padded to 4]`: the multiplier for a divisor of
+//! `first_count + i` at entry `i`; `n` reaches to `kernel_h * kernel_w`.
 
 use super::super::arch;
 use super::super::requant::Out;
@@ -51,6 +51,8 @@ pub struct Params {
     pub pad_bottom: usize,
     /// Columns of padding right of the input; matters only where padding counts.
     pub pad_right: usize,
+    /// The smallest divisor of any window, at least 1: the constants begin with it.
+    pub first_count: usize,
     /// How sums become output codes.
     pub out: Out,
 }
@@ -100,7 +102,7 @@ pub fn step(
     out: Bytes<'_>,
     _scratch: Bytes<'_>,
 ) {
-    let sizes = p.kernel_h * p.kernel_w;
+    let sizes = p.kernel_h * p.kernel_w + 1 - p.first_count;
     let rows_inside = rows.iter().flatten().count();
     let padding = Padding { before: p.pad_left, after: p.pad_right, counts: p.count_include_pad };
     for ox in 0..p.out_w {
@@ -110,7 +112,7 @@ pub fn step(
         // Sums start at minus the zero points, once a position inside. A window that counts
         // nothing has nothing inside: its sum is 0, whatever it is multiplied with.
         let inside = rows_inside * (taps.end - taps.begin);
-        let entry = count.saturating_sub(1);
+        let entry = count.saturating_sub(p.first_count);
         let mean = Mean {
             start: (inside as i32).wrapping_mul(p.zero_point_in).wrapping_neg(),
             m: consts.i32_at(entry * 4),

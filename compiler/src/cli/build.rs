@@ -9,25 +9,21 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use tinyc::codegen::{self, CodegenError, CrateFiles, EmitOptions, Preprocessing, SelfTest, TargetFacts};
+use tinyc::codegen::{self, CodegenError};
 use tinyc::compile::{CompileOptions, Compiled, compile, input_specs};
+use tinyc::emit::emit;
 use tinyc::ir::print::print;
 use tinyc::passes::PIPELINE;
 use tinyc::report::build::Emitted;
 use tinyc::report::{Budgets, BuildReport, FileRow, Footprint, memory};
-use tinyc::samples::{Preprocess, SampleFile, Samples, find_beside};
+use tinyc::samples::{SampleFile, Samples, find_beside};
 use tinyc::target::{Budget, Target};
-use tinyc::verify::quality::input_codes;
-use tinyc::verify::reference;
 
 use super::progress::Bar;
 use super::shared::{QuantArgs, print_json, print_notes};
 
 /// The module right after import, among the names for `--dump-ir-after`.
 const IMPORT: &str = "import";
-
-/// Seed of the sample of the emitted self-test.
-const SELF_TEST_SEED: u64 = 0x7365_6c66;
 
 /// Arguments of `tinyc build`.
 #[derive(Debug, Args)]
@@ -111,45 +107,6 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
         print!("{report}");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The crate's files: the code, and the quantization for rebuilding it.
-///
-/// Nothing that depends on the calibration data goes in but the quantization
-/// itself, so that `--quant` rebuilds the same bytes without the data.
-fn emit(compiled: &Compiled, target: &Target, package: &str) -> anyhow::Result<CrateFiles> {
-    let options = EmitOptions {
-        package: package.to_owned(),
-        target: TargetFacts {
-            name: target.name.clone(),
-            arch: target.arch.file_name().trim_end_matches(".rs").to_owned(),
-        },
-        preprocessing: compiled.preprocess.iter().map(preprocessing).collect(),
-        self_test: Some(self_test(compiled)?),
-        accuracy: None,
-    };
-    let mut files = codegen::generate(&compiled.plan, &compiled.module, &options)?;
-    files.0.insert("model.quant.toml".to_owned(), compiled.quant_file.to_text().into_bytes());
-    Ok(files)
-}
-
-/// A seeded sample, with the bytes that the naive references make of it.
-fn self_test(compiled: &Compiled) -> anyhow::Result<SelfTest> {
-    let (module, preprocess) = (&compiled.module, &compiled.quant_file.preprocess);
-    let sample = Samples::synthetic(&input_specs(module), preprocess, 1, SELF_TEST_SEED)?;
-    let inputs = input_codes(module, &sample, 0);
-    let slices: Vec<&[i8]> = inputs.iter().map(Vec::as_slice).collect();
-    let tensors = reference::run(module, &reference::inputs(module, &slices));
-    let outputs = module.graph.outputs.iter().map(|id| tensors[id].codes.clone()).collect();
-    Ok(SelfTest { inputs, outputs })
-}
-
-fn preprocessing(recorded: &Preprocess) -> Preprocessing {
-    match recorded.clone() {
-        Preprocess::None => Preprocessing::None,
-        Preprocess::MeanStd { mean, std, channel_axis } => Preprocessing::MeanStd { mean, std, channel_axis },
-        Preprocess::Codes => Preprocessing::Codes,
-    }
 }
 
 /// The samples that a compilation used or could have used: those of the user,

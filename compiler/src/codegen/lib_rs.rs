@@ -8,9 +8,10 @@ use super::names::{grouped, plain};
 use super::ports::{self, Port, Ports};
 use super::tokens::{docs, format, ident, inner_docs, number};
 use super::weights::{self, self_test_input, self_test_output};
-use super::{CodegenError, EmitOptions, Preprocessing};
+use super::{CodegenError, EmitOptions};
 use crate::Module;
 use crate::plan::{ArenaRange, Plan};
+use crate::samples::Preprocess;
 
 /// The text of src/lib.rs.
 ///
@@ -100,11 +101,11 @@ fn shortcuts(ports: &Ports) -> TokenStream {
             pub use input::quantize;
         ));
         tokens.extend(match input.preprocessing {
-            Preprocessing::None => quote!(),
-            Preprocessing::Codes => quote!(
+            Preprocess::None => quote!(),
+            Preprocess::Codes => quote!(
                 pub use input::quantize_pixels;
             ),
-            Preprocessing::MeanStd { .. } => quote!(
+            Preprocess::MeanStd { .. } => quote!(
                 pub use input::{quantize_pixels, quantize_samples};
             ),
         });

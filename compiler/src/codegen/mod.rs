@@ -21,7 +21,6 @@ pub mod write;
 use std::collections::BTreeMap;
 
 pub use names::package_name;
-pub use preprocess::Preprocessing;
 
 use crate::Module;
 use crate::plan::Plan;
@@ -52,8 +51,8 @@ pub struct EmitOptions {
     /// The chip.
     pub target: TargetFacts,
     /// What was done to each input's samples before the model saw them, in the
-    /// model's order; missing entries mean [`Preprocessing::None`].
-    pub preprocessing: Vec<Preprocessing>,
+    /// model's order; missing entries mean [`Preprocess::None`](crate::samples::Preprocess).
+    pub preprocessing: Vec<crate::samples::Preprocess>,
     /// A sample for the feature `self_test`; without one there is no such feature.
     pub self_test: Option<SelfTest>,
     /// How the integers compare with the float model, for the README.

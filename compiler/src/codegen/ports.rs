@@ -8,10 +8,11 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::names::{affine, grouped, plain, unique};
-use super::preprocess::{Preprocessing, channel_stride, pixel_table};
+use super::preprocess::{channel_stride, pixel_table};
 use super::tokens::{docs, float, ident, number};
 use super::{CodegenError, EmitOptions};
 use crate::plan::{IoPlan, Plan};
+use crate::samples::Preprocess;
 
 /// The ports of a model, with their names in the crate.
 pub struct Ports {
@@ -27,8 +28,8 @@ pub struct Port {
     pub module: String,
     /// Where it lies and what its codes mean.
     pub io: IoPlan,
-    /// What was done to its samples; [`Preprocessing::None`] for outputs.
-    pub preprocessing: Preprocessing,
+    /// What was done to its samples; [`Preprocess::None`] for outputs.
+    pub preprocessing: Preprocess,
 }
 
 impl Ports {
@@ -39,7 +40,7 @@ impl Ports {
     pub fn of(plan: &Plan, options: &EmitOptions) -> Result<Ports, CodegenError> {
         let mut inputs = named("input", &plan.inputs);
         for (port, preprocessing) in inputs.iter_mut().zip(&options.preprocessing) {
-            if let Preprocessing::MeanStd { mean, std, channel_axis } = preprocessing {
+            if let Preprocess::MeanStd { mean, std, channel_axis } = preprocessing {
                 let fits = channel_stride(&port.io.shape, *channel_axis, mean.len()).is_some();
                 if !fits || mean.len() != std.len() {
                     return Err(CodegenError::Channels {
@@ -63,7 +64,7 @@ fn named(kind: &str, ports: &[IoPlan]) -> Vec<Port> {
     };
     ports
         .iter()
-        .map(|io| Port { module: module(io, &mut taken), io: io.clone(), preprocessing: Preprocessing::None })
+        .map(|io| Port { module: module(io, &mut taken), io: io.clone(), preprocessing: Preprocess::None })
         .collect()
 }
 
@@ -145,8 +146,8 @@ impl Port {
     /// `quantize_pixels`, where the samples were 8-bit.
     fn pixels(&self) -> TokenStream {
         match &self.preprocessing {
-            Preprocessing::None => TokenStream::new(),
-            Preprocessing::Codes => quote! {
+            Preprocess::None => TokenStream::new(),
+            Preprocess::Codes => quote! {
                 /// Codes of 8-bit samples that are the model's unsigned input codes.
                 pub fn quantize_pixels(pixels: &[u8; BYTES], codes: &mut [i8; BYTES]) {
                     for (code, &pixel) in codes.iter_mut().zip(pixels) {
@@ -154,7 +155,7 @@ impl Port {
                     }
                 }
             },
-            Preprocessing::MeanStd { mean, std, channel_axis } => {
+            Preprocess::MeanStd { mean, std, channel_axis } => {
                 let tables = mean.iter().zip(std).map(|(&mean, &std)| {
                     let table = pixel_table(mean, std, &self.io.params);
                     let entries =

@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use super::EmitOptions;
 use super::layers::{is_view, peak};
 use super::names::{grouped, plain};
 use super::ports::{Port, Ports};
-use super::{EmitOptions, Preprocessing};
 use crate::plan::{Plan, family};
+use crate::samples::Preprocess;
 
 /// The text of README.md.
 pub fn emit(plan: &Plan, options: &EmitOptions, ports: &Ports) -> String {
@@ -54,9 +55,9 @@ fn facts(text: &mut String, plan: &Plan, options: &EmitOptions, ports: &Ports) {
 
 fn preprocessing(port: &Port) -> String {
     match &port.preprocessing {
-        Preprocessing::None => "real values as they are".to_string(),
-        Preprocessing::Codes => "the model's own codes; unsigned ones less 128".to_string(),
-        Preprocessing::MeanStd { mean, std, .. } => {
+        Preprocess::None => "real values as they are".to_string(),
+        Preprocess::Codes => "the model's own codes; unsigned ones less 128".to_string(),
+        Preprocess::MeanStd { mean, std, .. } => {
             format!(
                 "(x - mean) / std with mean {mean:?} and std {std:?}: `quantize_pixels` and `quantize_samples` do it"
             )

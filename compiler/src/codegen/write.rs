@@ -36,8 +36,9 @@ pub enum WriteError {
     },
 }
 
-/// Top-level entries that an emitted crate owns; others belong to the user.
-const OWNED: [&str; 4] = ["Cargo.toml", "README.md", "examples", "src"];
+/// Top-level entries that any emitted crate owns, whether this one has them or
+/// not; others, but for those that are written now, belong to the user.
+const OWNED: [&str; 5] = ["Cargo.toml", "README.md", "examples", "model.quant.toml", "src"];
 
 /// Writes a crate to `folder`, in place of an earlier one.
 ///

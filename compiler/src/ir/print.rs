@@ -95,6 +95,12 @@ fn attributes(node: &Node) -> String {
         Op::Pool(p) => {
             let mut text = format!("{}[{}x{}", p.kind.name(), p.window.kernel[0], p.window.kernel[1]);
             window(&mut text, &p.window);
+            if p.ceil {
+                text.push_str(" ceil");
+            }
+            if let crate::ops::pool::Kind::Average { count_include_pad: true } = p.kind {
+                text.push_str(" counting pads");
+            }
             text + "]"
         }
         Op::Unary(chain) => {

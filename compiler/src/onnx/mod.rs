@@ -12,6 +12,7 @@ mod fold;
 pub mod import;
 mod load;
 pub mod model;
+mod normalize;
 pub mod oracle;
 mod qdq;
 
@@ -46,8 +47,12 @@ pub fn read(path: &std::path::Path) -> Result<Source, OnnxError> {
 /// # Errors
 /// [`OnnxError`] as for [`read`].
 pub fn prepare(mut model: OnnxModel, mut notes: Vec<String>) -> Result<Source, OnnxError> {
+    normalize::name_axes(&mut model);
     fold::fold(&mut model)?;
     let given = qdq::strip(&mut model, &mut notes)?;
+    fold::fold(&mut model)?;
+    // Only now are dequantized summands constants.
+    normalize::split_gemms(&mut model);
     fold::fold(&mut model)?;
     Ok(Source { model, given, notes })
 }

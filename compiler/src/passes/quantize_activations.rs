@@ -126,7 +126,8 @@ fn calibrated(
         for reader in graph.readers(id) {
             match &graph.node(reader).op {
                 Op::Conv(conv) => range = range.including(conv.pad_value),
-                Op::Pad(pad) => range = range.including(pad.value),
+                // A pad of minus infinity in front of a maximum is the lowest code.
+                Op::Pad(pad) if pad.value.is_finite() => range = range.including(pad.value),
                 _ => {}
             }
         }

@@ -22,9 +22,9 @@ use super::host::{HostOptions, HostRunner};
 use super::metrics::{Metric, MetricError};
 use super::quality::{input_codes, input_reals};
 use super::reference;
-use crate::codegen::CodegenError;
 use crate::codegen::write::WriteError;
 use crate::compile::{CompileError, CompileOptions, Compiled, Progress, compile, input_specs};
+use crate::emit::EmitError;
 use crate::onnx::OnnxError;
 use crate::onnx::oracle::Oracle;
 use crate::samples::{SampleError, SampleFile, Samples};
@@ -101,7 +101,7 @@ pub enum ValidateError {
     Oracle(#[from] OnnxError),
     /// Emitting the crate.
     #[error(transparent)]
-    Codegen(#[from] CodegenError),
+    Emit(#[from] EmitError),
     /// Writing the crate to the work folder.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -219,7 +219,7 @@ pub fn validate_compiled(
     }
     let counts =
         report::Counts { host: picked.len(), reference: reference_samples, emulated: emulate_samples };
-    Ok(Report::new(compiled, &options.target, counts, &scores, first_difference, emulated)?)
+    Report::new(compiled, &options.target, counts, &scores, first_difference, emulated)
 }
 
 /// The samples taken of a set: all, or `limit` of them evenly spaced, because sets

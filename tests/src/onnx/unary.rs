@@ -26,7 +26,9 @@ fn relu() -> Vec<ModelBuilder> {
         unary("relu_vector", "Relu", &[1, 17]).output(&[1, 17]),
         unary("relu_1d", "Relu", &[1, 4, 9]).output(&[1, 4, 9]),
         // The value before the activation is an output as well: it cannot be fused away.
+        // The sum is an output of its own, so it is rounded before the ReLU reads it.
         ModelBuilder::new("relu_input_read_twice")
+            .agrees(Agreement::RoundsTwice)
             .input("x", &[1, 2, 4, 4])
             .floats("c", &[1, 2, 1, 1], -1.0, 1.0)
             .op("Add")

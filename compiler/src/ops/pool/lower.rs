@@ -1,8 +1,8 @@
 //! Pooling to `max_pool` or `avg_pool` calls.
 //!
 //! In: a quantized node. Out: one call. Invariant: the constants of a mean hold
-//! one multiplier for every count from 1 to the kernel's size, so that border
-//! windows divide by their own count.
+//! one multiplier for every count that a window can have, so that border windows
+//! divide by their own count.
 
 use tinyc_runtime::kernels::{avg_pool, max_pool};
 
@@ -46,6 +46,11 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId, pool: &Pool) -> Resu
             (Kernel::MaxPool(params), Vec::new(), max_pool::scratch_bytes(&params))
         }
         Kind::Average { count_include_pad } => {
+            // Windows that never stick out all count every cell.
+            let inside = window.pads == Default::default()
+                && window.output([in_h, in_w], false).is_ok_and(|plain| plain == [out_h, out_w]);
+            let cells = window.kernel[0] * window.kernel[1];
+            let first_count = if inside { cells } else { 1 };
             let params = avg_pool::Params {
                 in_h,
                 in_w,
@@ -64,9 +69,10 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId, pool: &Pool) -> Resu
                 dilation_w: window.dilation[1],
                 zero_point_in: input.zero_point.into(),
                 count_include_pad,
+                first_count,
                 out: out_params(&output),
             };
-            let multipliers: Vec<Multiplier> = (1..=window.kernel[0] * window.kernel[1])
+            let multipliers: Vec<Multiplier> = (first_count..=cells)
                 .map(|count| {
                     let real = f64::from(input.scale) / (f64::from(output.scale) * count as f64);
                     multiplier(&input, &output, count).ok_or(LowerError::Multiplier { real })

@@ -34,5 +34,6 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId) -> Result<Lowered, L
         consts,
         inputs: vec![node.inputs[0]],
         scratch_bytes,
-    }))
+    })
+    .in_place_of([0]))
 }

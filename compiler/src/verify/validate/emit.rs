@@ -7,29 +7,18 @@
 use std::path::Path;
 
 use super::ValidateError;
-use crate::codegen::{self, CrateFiles, EmitOptions, Preprocessing, TargetFacts, package_name};
+use crate::codegen::{self, CrateFiles, package_name};
 use crate::compile::Compiled;
-use crate::samples::Preprocess;
 use crate::target::Target;
 use crate::verify::harness::CrateRef;
 
 /// Emits the crate that a build for `target` gives to `work_dir`.
 ///
 /// # Errors
-/// [`ValidateError::Codegen`] and [`ValidateError::Write`].
+/// [`ValidateError::Emit`] and [`ValidateError::Write`].
 pub fn emit(compiled: &Compiled, target: &Target, work_dir: &Path) -> Result<CrateRef, ValidateError> {
     let package = package_name(&compiled.plan.name);
-    let options = EmitOptions {
-        package: package.clone(),
-        target: TargetFacts {
-            name: target.name.clone(),
-            arch: target.arch.file_name().trim_end_matches(".rs").to_owned(),
-        },
-        preprocessing: compiled.preprocess.iter().map(preprocessing).collect(),
-        self_test: None,
-        accuracy: None,
-    };
-    let files = codegen::generate(&compiled.plan, &compiled.module, &options)?;
+    let files = crate::emit::emit(compiled, target, &package)?;
     let dir = work_dir.join("crates").join(format!("{package}-{}", digest(&files)));
     let up_to_date = files
         .0
@@ -39,16 +28,6 @@ pub fn emit(compiled: &Compiled, target: &Target, work_dir: &Path) -> Result<Cra
         codegen::write::write(&dir, &files)?;
     }
     Ok(CrateRef { package, dir })
-}
-
-fn preprocessing(preprocess: &Preprocess) -> Preprocessing {
-    match preprocess {
-        Preprocess::None => Preprocessing::None,
-        Preprocess::MeanStd { mean, std, channel_axis } => {
-            Preprocessing::MeanStd { mean: mean.clone(), std: std.clone(), channel_axis: *channel_axis }
-        }
-        Preprocess::Codes => Preprocessing::Codes,
-    }
 }
 
 /// 64 bits of the SHA-256 of all paths and contents.

@@ -1,0 +1,58 @@
+//! The files of a crate from a compiled model.
+//!
+//! In: a [`Compiled`], a target, a name. Out: [`CrateFiles`]: the code, the weights,
+//! and `model.quant.toml` for rebuilding. Invariant: nothing that depends on the
+//! calibration data goes in but the quantization itself, so that a rebuild from the
+//! quantization file gives the same bytes without the data.
+
+use crate::codegen::{self, CodegenError, CrateFiles, EmitOptions, SelfTest, TargetFacts};
+use crate::compile::{Compiled, input_specs};
+use crate::samples::{SampleError, Samples};
+use crate::target::Target;
+use crate::verify::quality::input_codes;
+use crate::verify::reference;
+
+/// Seed of the sample that `self_test` runs.
+const SELF_TEST_SEED: u64 = 1;
+
+/// Why a crate cannot be emitted.
+#[derive(Debug, thiserror::Error)]
+pub enum EmitError {
+    /// Generating code.
+    #[error(transparent)]
+    Codegen(#[from] CodegenError),
+    /// Making the sample of `self_test`.
+    #[error(transparent)]
+    Samples(#[from] SampleError),
+}
+
+/// Emits the crate `package` for a target.
+///
+/// # Errors
+/// [`EmitError`].
+pub fn emit(compiled: &Compiled, target: &Target, package: &str) -> Result<CrateFiles, EmitError> {
+    let options = EmitOptions {
+        package: package.to_owned(),
+        target: TargetFacts {
+            name: target.name.clone(),
+            arch: target.arch.file_name().trim_end_matches(".rs").to_owned(),
+        },
+        preprocessing: compiled.preprocess.clone(),
+        self_test: Some(self_test(compiled)?),
+        accuracy: None,
+    };
+    let mut files = codegen::generate(&compiled.plan, &compiled.module, &options)?;
+    files.0.insert("model.quant.toml".to_owned(), compiled.quant_file.to_text().into_bytes());
+    Ok(files)
+}
+
+/// A seeded sample, with the bytes that the naive references make of it.
+fn self_test(compiled: &Compiled) -> Result<SelfTest, SampleError> {
+    let (module, preprocess) = (&compiled.module, &compiled.quant_file.preprocess);
+    let sample = Samples::synthetic(&input_specs(module), preprocess, 1, SELF_TEST_SEED)?;
+    let inputs = input_codes(module, &sample, 0);
+    let slices: Vec<&[i8]> = inputs.iter().map(Vec::as_slice).collect();
+    let tensors = reference::run(module, &reference::inputs(module, &slices));
+    let outputs = module.graph.outputs.iter().map(|id| tensors[id].codes.clone()).collect();
+    Ok(SelfTest { inputs, outputs })
+}
