@@ -1,7 +1,8 @@
 //! An [`OnnxModel`] back to protobuf, for tract to run.
 //!
 //! In: a model. Out: a `ModelProto` of float inputs. Invariant: what is encoded
-//! decodes to the same model.
+//! decodes to the same model but for the names of nodes: those are the names of
+//! their first outputs, because tract wants them to be unique and ONNX does not.
 
 use tract_onnx::pb;
 use tract_onnx::pb::attribute_proto::AttributeType as T;
@@ -48,7 +49,7 @@ pub fn model(model: &OnnxModel, outputs: &[String]) -> pb::ModelProto {
 fn node(node: &OnnxNode) -> pb::NodeProto {
     let (domain, op_type) = node.op.rsplit_once('.').unwrap_or(("", &node.op));
     pb::NodeProto {
-        name: node.name.clone(),
+        name: node.outputs.first().cloned().unwrap_or_default(),
         op_type: op_type.to_string(),
         domain: domain.to_string(),
         input: node.inputs.clone(),

@@ -86,7 +86,7 @@ impl Case {
             shapes.iter().enumerate().map(|(i, s)| codes(i as u64 + 40, s.iter().product())).collect();
         let floats: Vec<Vec<f32>> =
             inputs.iter().map(|c| c.iter().map(|&q| params.real(q) as f32).collect()).collect();
-        let oracle = Oracle::new(&source.model, &["y".into()]).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let oracle = Oracle::new(&source, &["y".into()]).unwrap_or_else(|e| panic!("{what}: {e}"));
         let expected = oracle.run(&floats).unwrap().remove(0);
         let actual = run(&module.graph, &quant, &inputs);
         assert_eq!(actual.shape.0, expected.shape(), "{what}");
