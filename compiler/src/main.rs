@@ -14,9 +14,14 @@ fn main() -> ExitCode {
     match cli::run(args) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
-            for cause in error.chain().skip(1) {
-                eprintln!("  because: {cause}");
+            let mut printed = error.to_string();
+            eprintln!("error: {printed}");
+            for cause in error.chain().skip(1).map(ToString::to_string) {
+                // Most messages hold their cause already.
+                if !printed.contains(&cause) {
+                    eprintln!("  because: {cause}");
+                    printed.push_str(&cause);
+                }
             }
             ExitCode::FAILURE
         }

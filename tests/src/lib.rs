@@ -1,4 +1,5 @@
 //! Shared parts of the integration tests.
 
 pub mod models;
+pub mod needs;
 pub mod onnx;

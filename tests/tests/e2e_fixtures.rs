@@ -12,6 +12,7 @@ use tinyc::verify::emulator::Core;
 use tinyc::verify::metrics::{Metric, Sqnr};
 use tinyc::verify::simulate::Simulator;
 use tinyc::verify::validate::{Report, ValidateOptions, validate};
+use tinyc_tests::needs;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
@@ -26,13 +27,13 @@ fn run(name: &str, data: &str, metric: Option<Metric>, cores: &[Core]) -> Report
     let target = Target::lookup("stm32f411").unwrap();
     let mut options = ValidateOptions::new(target, &fixture(name).join(data));
     options.metric = metric;
-    options.cores = cores.to_vec();
+    options.cores = needs::emulators(cores);
     options.emulate_samples = 4;
     options.host.work_dir = work_dir();
     options.firmware.work_dir = work_dir();
     let report = validate(&fixture(name).join("model.onnx"), &options, &Silent).unwrap();
     assert!(report.identical, "{report}");
-    assert_eq!(report.emulated.len(), cores.len());
+    assert_eq!(report.emulated.len(), options.cores.len());
     report
 }
 

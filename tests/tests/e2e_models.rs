@@ -13,31 +13,8 @@ use tinyc::target::Budget;
 use tinyc::verify::emulator::Core;
 use tinyc::verify::validate::validate_compiled;
 use tinyc_tests::models::{CASES, Case, Form, REFUSED, model_path};
+use tinyc_tests::needs::{self, RealModels};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
-
-/// The folders of models and data; `None`, said loudly, where there are none.
-fn folders() -> Option<(PathBuf, PathBuf)> {
-    let given = std::env::var_os("TINYC_MODELS").map(PathBuf::from);
-    let folders = given.as_ref().map(|root| (root.join("models"), root.join("data")));
-    if let Some((models, data)) = &folders
-        && models.join("float").is_dir()
-        && data.is_dir()
-    {
-        return folders;
-    }
-    let what = match &given {
-        Some(root) => {
-            format!("TINYC_MODELS is {}, which does not hold models/float and data", root.display())
-        }
-        None => "TINYC_MODELS is not set".to_owned(),
-    };
-    assert!(std::env::var_os("CI").is_none(), "{what}: the tests on real models must run in CI");
-    assert!(given.is_none(), "{what}");
-    // Past the capture of the test harness: this must be seen.
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "\n*** NOT RUN: tests on real models, because {what} ***\n");
-    None
-}
 
 fn work_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("runners")
@@ -45,7 +22,8 @@ fn work_dir() -> PathBuf {
 
 /// Builds, fits, identical bytes, no panic path, and an accuracy that is sane.
 fn check(case: &Case, cores: &[Core]) {
-    let Some((models, data)) = folders() else { return };
+    let Some(RealModels { models, data }) = needs::models() else { return };
+    let cores = needs::emulators(cores);
     let scratch = tempfile::tempdir().unwrap();
     let mut options = case.options(&data, scratch.path());
     options.samples = Some(match case.form {
@@ -54,7 +32,7 @@ fn check(case: &Case, cores: &[Core]) {
     });
     options.reference_samples = 2;
     options.emulate_samples = 1;
-    options.cores = cores.to_vec();
+    options.cores = cores.clone();
     options.host.work_dir = work_dir();
     options.firmware.work_dir = work_dir();
     let compiled = compile(&case.path(&models), &options.compile, &Silent, &mut |_, _| {}).unwrap();
@@ -166,7 +144,7 @@ fn uncompilable(graph: &GraphProto) -> BTreeSet<String> {
 
 #[test]
 fn models_beyond_the_operators_list_all_their_nodes_at_once() {
-    let Some((models, _)) = folders() else { return };
+    let Some(RealModels { models, .. }) = needs::models() else { return };
     for (name, form) in REFUSED {
         let path = model_path(&models, name, form);
         let proto = ModelProto::decode(&std::fs::read(&path).unwrap()[..]).unwrap();

@@ -7,8 +7,8 @@ use ndarray::{ArrayD, IxDyn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tinyc::ir::{Clamp, Graph, ValueId};
-use tinyc::onnx::model::{Element, OnnxModel};
-use tinyc::onnx::{Attr, OnnxNode, Port, Tensor};
+use tinyc::onnx::model::{Element, GivenByName, OnnxModel};
+use tinyc::onnx::{Attr, OnnxNode, Port, Source, Tensor};
 use tinyc::ops::Op;
 use tinyc::ops::binary::Binary;
 use tinyc::ops::unary::Function;
@@ -81,7 +81,8 @@ impl Onnx {
             .map(|p| p.shape.as_deref().expect("given").iter().product())
             .map(|n: usize| (0..n).map(|_| rng.random_range(-3.0f32..3.0)).collect())
             .collect();
-        let oracle = tinyc::onnx::oracle::Oracle::new(&self.0, &["out".to_string()]).expect("tract loads");
+        let source = Source { model: self.0.clone(), given: GivenByName::default(), notes: Vec::new() };
+        let oracle = tinyc::onnx::oracle::Oracle::new(&source, &["out".to_string()]).expect("tract loads");
         let expected = oracle.run(&inputs).expect("tract runs").remove(0);
         let actual = float(&module.graph, &inputs);
         assert_eq!(actual.shape(), expected.shape());
@@ -168,6 +169,19 @@ fn gemm_in_all_forms() {
     }
     let plain = Onnx::new("Gemm", 13, &[("x", &[1, 3])], &["x", "w", "c"]).constant("w", &[3, 4]);
     assert_eq!(names(&plain.constant("c", &[4]).check()), ["dense"]);
+}
+
+#[test]
+fn a_gemm_that_turns_its_activation_away_from_the_weights_says_so() {
+    let turned = |operands: &[&str], flag| {
+        let x: (&str, &[usize]) = ("x", &[1, 3]);
+        Onnx::new("Gemm", 13, &[x], operands).attr(flag, Attr::Int(1)).constant("w", &[3, 3])
+    };
+    turned(&["x", "w"], "transA").refused("transA = 1 transposes the activation A from [1, 3] to [3, 1]");
+    turned(&["x", "w"], "transA").refused("export it with transA = 0");
+    turned(&["w", "x"], "transB").check();
+    let wide = Onnx::new("Gemm", 13, &[("x", &[3, 1])], &["w", "x"]).constant("w", &[3, 3]);
+    wide.attr("transB", Attr::Int(1)).refused("transB = 1 transposes the activation B from [3, 1] to [1, 3]");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use tinyc::verify::emulator::{Core, Firmware, FirmwareOptions};
 use tinyc::verify::error::{Missing, VerifyError};
 use tinyc::verify::harness::{CrateRef, LayerOutput, Tools};
 use tinyc::verify::host::{HostOptions, HostRunner};
+use tinyc_tests::needs;
 
 /// One input of 5, one output of 5, in place; each byte plus one. The one is
 /// an initialised variable in RAM.
@@ -157,7 +158,7 @@ fn a_trace_holds_every_layer_on_host_and_cores() {
     let runner = HostRunner::build(std::slice::from_ref(&emitted), host_options()).unwrap();
     assert_eq!(runner.trace(0, &sample).unwrap(), expected);
     assert!(runner.trace(0, &[0; 10]).is_err());
-    for core in [Core::M0, Core::M4, Core::Rv32] {
+    for core in needs::emulators(&[Core::M0, Core::M4, Core::Rv32]) {
         let firmware = build(&emitted, core);
         assert_eq!(firmware.trace(&sample).unwrap(), expected, "{core:?}");
         assert!(firmware.trace(&[0; 10]).is_err());
@@ -169,7 +170,7 @@ fn every_core_gives_the_same_bytes() {
     let dir = crates_dir("every_core_gives_the_same_bytes");
     let plus_one = plus_one_then(&dir, "plus-one", "");
     let two_by_two = emit(&dir, "two-by-two", TWO_BY_TWO);
-    for core in Core::ALL {
+    for core in needs::emulators(&Core::ALL) {
         let firmware = build(&plus_one, core);
         let run = firmware.run(&[0, 1, 2, 3, 4, 127, -128, -1, 0, 9]).unwrap();
         assert_eq!(run.outputs, [1, 2, 3, 4, 5, -128, -127, 0, 1, 10], "{core:?}");
@@ -182,6 +183,9 @@ fn every_core_gives_the_same_bytes() {
         let firmware = build(&two_by_two, core);
         let run = firmware.run(&[1, 2, 3, 4, 5, -3, 84, -100, 7, 8]).unwrap();
         assert_eq!(run.outputs, [5, 4, 1, 3, 4, 8, 7, -4, 126, -128], "{core:?}");
+    }
+    if !needs::emulator(Core::M4) || !needs::rust_target("thumbv7em-none-eabi") {
+        return;
     }
     let soft = FirmwareOptions { soft_float: true, ..firmware_options() };
     let run = Firmware::build(&two_by_two, Core::M4, soft).unwrap();
@@ -198,7 +202,7 @@ fn a_panic_path_does_not_link_on_any_core() {
     let line = source.lines().position(|line| line.contains(indexed)).unwrap();
     let column = source.lines().nth(line).unwrap().find(indexed).unwrap();
     let expected = format!("{}:{}:{}", file.display(), line + 1, column + 1);
-    for core in Core::ALL {
+    for core in needs::emulators(&Core::ALL) {
         let error = Firmware::build(&emitted, core, firmware_options()).unwrap_err();
         assert!(error.to_string().contains("panicking can panic"), "{error}");
         match error {
@@ -224,7 +228,7 @@ fn a_panic_on_the_host_is_an_error_that_shows_its_message() {
 fn a_fault_ends_the_emulator_with_its_cause() {
     let dir = crates_dir("a_fault_ends_the_emulator_with_its_cause");
     let emitted = plus_one_then(&dir, "faulting", FAULT);
-    for core in Core::ALL {
+    for core in needs::emulators(&Core::ALL) {
         let error = build(&emitted, core).run(&[0; 5]).unwrap_err();
         assert!(matches!(error, VerifyError::Fault { .. }), "{error}");
         // Armv6-M to Armv8-M: HardFault is exception 3; RISC-V: cause 2 is an
@@ -240,7 +244,7 @@ fn the_stack_of_a_run_is_measured_and_its_overflow_is_seen() {
     let dir = crates_dir("the_stack_of_a_run_is_measured_and_its_overflow_is_seen");
     let shallow = plus_one_then(&dir, "plus-one", "");
     let deep = plus_one_then(&dir, "deep", DEEP_STACK);
-    for core in Core::ALL {
+    for core in needs::emulators(&Core::ALL) {
         let shallow = build(&shallow, core).run(&[0; 5]).unwrap().stack_bytes;
         assert!(shallow < 128, "{core:?}: {shallow}");
         let deep_bytes = build(&deep, core).run(&[0; 5]).unwrap().stack_bytes;
@@ -253,6 +257,9 @@ fn the_stack_of_a_run_is_measured_and_its_overflow_is_seen() {
 
 #[test]
 fn a_model_that_does_not_end_is_stopped() {
+    if !needs::emulator(Core::M4) {
+        return;
+    }
     let dir = crates_dir("a_model_that_does_not_end_is_stopped");
     let emitted = plus_one_then(&dir, "endless", ENDLESS);
     let options = FirmwareOptions { per_sample: Duration::from_millis(100), ..firmware_options() };
@@ -263,6 +270,9 @@ fn a_model_that_does_not_end_is_stopped() {
 
 #[test]
 fn a_model_larger_than_the_machine_is_told_apart() {
+    if !needs::emulator(Core::M4) {
+        return;
+    }
     let dir = crates_dir("a_model_larger_than_the_machine_is_told_apart");
     let body = "
         static WEIGHTS: [i8; 5 << 20] = [3; 5 << 20];
@@ -275,6 +285,9 @@ fn a_model_larger_than_the_machine_is_told_apart() {
 
 #[test]
 fn the_markers_of_the_measured_region_survive_linking() {
+    if !needs::emulator(Core::M4) {
+        return;
+    }
     let dir = crates_dir("the_markers_of_the_measured_region_survive_linking");
     let emitted = plus_one_then(&dir, "plus-one", "");
     let elf = std::fs::read(build(&emitted, Core::M4).elf()).unwrap();
@@ -303,7 +316,11 @@ fn a_missing_tool_is_named_with_the_way_to_get_it() {
         tools: Tools { cargo: Tools::default().cargo, ..tools.clone() },
         ..firmware_options()
     };
+    let here = needs::emulators(&[Core::M3, Core::Rv32]);
     for (core, package) in [(Core::M3, "qemu-system-arm"), (Core::Rv32, "qemu-system-misc")] {
+        if !here.contains(&core) {
+            continue;
+        }
         let firmware = Firmware::build(&emitted, core, options.clone()).unwrap();
         let error = firmware.run(&[0; 5]).unwrap_err();
         assert!(matches!(error, VerifyError::Missing(Missing::Qemu(_))), "{error}");
@@ -335,6 +352,9 @@ fn a_missing_rust_target_is_named_before_anything_is_built() {
 
 #[test]
 fn a_traced_panic_tells_its_place() {
+    if !needs::emulator(Core::M4) {
+        return;
+    }
     let dir = crates_dir("a_traced_panic_tells_its_place");
     let traced_only = "if cfg!(feature = \"trace\") { panic!() }";
     let emitted = plus_one_then(&dir, "traced-panic", traced_only);
@@ -357,6 +377,9 @@ fn a_wrong_set_of_crates_is_refused() {
     let error = HostRunner::build(std::slice::from_ref(&broken), host_options()).unwrap_err();
     assert!(matches!(error, VerifyError::Build { .. }), "{error}");
     assert!(error.to_string().contains("Mo del"), "{error}");
+    if !needs::emulator(Core::M4) {
+        return;
+    }
     let error = Firmware::build(&broken, Core::M4, firmware_options()).unwrap_err();
     assert!(matches!(error, VerifyError::Build { .. }), "{error}");
 }

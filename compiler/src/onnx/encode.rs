@@ -1,8 +1,7 @@
 //! An [`OnnxModel`] back to protobuf, for tract to run.
 //!
 //! In: a model. Out: a `ModelProto` of float inputs. Invariant: what is encoded
-//! decodes to the same model but for the names of nodes: those are the names of
-//! their first outputs, because tract wants them to be unique and ONNX does not.
+//! decodes to the same model.
 
 use tract_onnx::pb;
 use tract_onnx::pb::attribute_proto::AttributeType as T;
@@ -36,7 +35,7 @@ pub fn model(model: &OnnxModel, outputs: &[String]) -> pb::ModelProto {
         opset_import: vec![pb::OperatorSetIdProto { domain: String::new(), version: model.opset }],
         graph: Some(pb::GraphProto {
             name: model.name.clone(),
-            node: model.nodes.iter().map(node).collect(),
+            node: model.nodes.iter().enumerate().map(|(i, n)| node(i, n)).collect(),
             initializer: model.constants.iter().map(|(name, t)| tensor(name, t)).collect(),
             input: model.inputs.iter().map(|p| port(&p.name, p.shape.as_deref())).collect(),
             output: outputs.iter().map(|name| port(name, None)).collect(),
@@ -46,10 +45,11 @@ pub fn model(model: &OnnxModel, outputs: &[String]) -> pb::ModelProto {
     }
 }
 
-fn node(node: &OnnxNode) -> pb::NodeProto {
+/// A node under a name that no other has: tract insists, exporters do not.
+fn node(index: usize, node: &OnnxNode) -> pb::NodeProto {
     let (domain, op_type) = node.op.rsplit_once('.').unwrap_or(("", &node.op));
     pb::NodeProto {
-        name: node.outputs.first().cloned().unwrap_or_default(),
+        name: format!("{}#{index}", node.name),
         op_type: op_type.to_string(),
         domain: domain.to_string(),
         input: node.inputs.clone(),

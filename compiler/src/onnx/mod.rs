@@ -3,7 +3,7 @@
 //! In: the bytes of a model file. Out: [`OnnxModel`] (decoded, folded, with
 //! QuantizeLinear / DequantizeLinear taken out), the imported
 //! [`Module`](crate::Module), and the float [`oracle`]. Invariant: after
-//! [`fold`] and [`qdq`] the model is a float graph whose nodes all read at least
+//! `fold` and `qdq` the model is a float graph whose nodes all read at least
 //! one activation, and the oracle runs exactly the graph that is imported.
 
 mod encode;

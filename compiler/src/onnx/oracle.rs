@@ -1,6 +1,6 @@
 //! The float oracle: the stripped ONNX graph, run by tract.
 //!
-//! In: a [`Source`](super::Source) and names of tensors. Out: their float values
+//! In: a [`Source`] and names of tensors. Out: their float values
 //! for given inputs. Invariant: it runs the graph that was imported, before any
 //! pass of ours touched it, so it is independent of them. Where the file
 //! quantizes an activation, the oracle clips it to the range of the codes:

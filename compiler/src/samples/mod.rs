@@ -30,6 +30,8 @@ pub use synthetic::smooth_bytes;
 
 /// Name of the array that feeds a model with one input.
 const ONLY_INPUT: &str = "x";
+/// What numpy calls the array of `numpy.savez(file, samples)`.
+const UNNAMED: &str = "arr_0";
 /// Name of the label array.
 const LABELS: &str = "y";
 /// Name of the array of group numbers.
@@ -71,8 +73,9 @@ impl Samples {
     /// Assigns the arrays of `file` to the model's inputs.
     ///
     /// A model with one input takes the array of the input's name, else the one
-    /// called `x`, else the only array besides `y` and `source`. Several inputs
-    /// are matched by name. Every input gets the same `preprocess`.
+    /// called `x`, else an only array that nobody named: a bare `.npy`, or `arr_0`
+    /// alone in an `.npz`. Several inputs are matched by name. Every input gets
+    /// the same `preprocess`.
     ///
     /// # Errors
     /// [`SampleError`] if an array is missing, has the wrong element type or
@@ -258,28 +261,36 @@ fn find_array(file: &SampleFile, spec: &InputSpec, specs: &[InputSpec]) -> Resul
     if let Some(index) = named(&spec.name) {
         return Ok(index);
     }
-    let reserved = [Some(LABELS), Some(GROUPS)];
-    let mut candidates = (0..arrays.len()).filter(|&i| !reserved.contains(&arrays[i].name.as_deref()));
-    if specs.len() == 1 {
+    let only_input = specs.len() == 1;
+    if only_input {
         if let Some(index) = named(ONLY_INPUT) {
             return Ok(index);
         }
-        if let (Some(index), None) = (candidates.clone().next(), candidates.clone().nth(1)) {
-            return Ok(index);
+        if let [only] = arrays
+            && only.name.as_deref().is_none_or(|name| name == UNNAMED)
+        {
+            return Ok(0);
         }
     }
     let mut expected: Vec<String> = specs.iter().map(|s| s.name.clone()).collect();
-    if specs.len() == 1 {
+    if only_input {
         expected.push(ONLY_INPUT.to_owned());
     }
-    let suggestion = candidates
-        .by_ref()
-        .filter_map(|i| arrays[i].name.as_deref())
-        .filter(|name| specs.iter().all(|s| s.name != *name))
-        .map(|name| (strsim::jaro_winkler(name, &spec.name), name))
-        .filter(|(similarity, _)| *similarity > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name.into());
+    let candidates: Vec<&str> = arrays
+        .iter()
+        .filter_map(|a| a.name.as_deref())
+        .filter(|name| ![LABELS, GROUPS].contains(name) && specs.iter().all(|s| s.name != *name))
+        .collect();
+    let suggestion = match candidates[..] {
+        // Nothing else can have been meant, however it is spelt.
+        [only] if only_input => Some(only.into()),
+        _ => candidates
+            .iter()
+            .map(|name| (strsim::jaro_winkler(name, &spec.name), *name))
+            .filter(|(similarity, _)| *similarity > 0.7)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, name)| name.into()),
+    };
     Err(SampleError::MissingArray {
         path: file.path().to_owned(),
         input: spec.name.clone(),

@@ -45,8 +45,19 @@ fn models() {
         ("truncated.onnx", &["truncated.onnx", "cut short", "export it again"]),
         ("empty.onnx", &["empty.onnx", "0 bytes", "export"]),
         ("not_onnx.bin", &["not_onnx.bin", "not an ONNX model"]),
-        ("unknown_op.onnx", &["running_sum", "CumSum", "vendor_node", "TotallyUnknown", "supported-ops"]),
-        ("unsupported_attr.onnx", &["conv_3d", "gemm_trans_a", "2 of the model's nodes"]),
+        (
+            "unknown_op.onnx",
+            &[
+                "pair_sum",
+                "Einsum",
+                "running_sum",
+                "CumSum",
+                "vendor_node",
+                "TotallyUnknown",
+                "supported-ops",
+            ],
+        ),
+        ("unsupported_attr.onnx", &["conv_3d", "gemm_trans_a", "transA", "2 of the model's nodes"]),
         ("dynamic_dim.onnx", &["'input'", "height", "fixed shape"]),
         ("missing_external.onnx", &["'weight'", "missing_weights.bin", "beside the model"]),
         ("nan_weights.onnx", &["'weight'", "element 4", "NaN"]),
@@ -64,6 +75,7 @@ fn calibration_data() {
     let model = fixture("digits/model.onnx");
     let cases: &[(&str, &[&str])] = &[
         ("zero_range", &["'input'", "zero in every calibration sample"]),
+        ("wrong_name", &["model input `input`", "it has `image`", "expected `input`, `x`"]),
         ("wrong_shape", &["input", "[1, 1, 8, 8]", "[8, 1, 7, 8]"]),
         ("wrong_dtype", &["input", "<c8", "uint8"]),
         ("text_dtype", &["input", "<U5", "uint8"]),

@@ -34,13 +34,16 @@ impl Run {
     }
 
     /// The message of a run that must have failed with one clear error: exit code
-    /// 1, one error, no panic, nothing on standard output.
+    /// 1, one error, nothing said twice, no panic, nothing on standard output.
     #[track_caller]
     fn error(self) -> String {
         assert_eq!(self.code, Some(1), "{}{}", self.stdout, self.stderr);
         let errors = self.stderr.lines().filter(|line| line.starts_with("error:")).count();
         assert_eq!(errors, 1, "{}", self.stderr);
         assert!(!self.stderr.contains("panicked") && !self.stderr.contains("tinyc bug"), "{}", self.stderr);
+        for cause in self.stderr.lines().filter_map(|line| line.trim().strip_prefix("because: ")) {
+            assert_eq!(self.stderr.matches(cause).count(), 1, "said twice: {}", self.stderr);
+        }
         assert_eq!(self.stdout, "");
         self.stderr
     }

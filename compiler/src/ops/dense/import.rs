@@ -98,6 +98,9 @@ pub fn gemm(imp: &mut Importer<'_>, node: &OnnxNode) -> Result<ValueId, String> 
     // The file's own axis of output features: rows of B'^T, or of A'.
     let output_axis = usize::from(left == turned[constant]);
     let data = standard(if output_axis == 0 { data } else { data.reversed_axes() });
+    if turned[1 - constant] {
+        check_turned(&x_shape, &data, left)?;
+    }
     let weights = if alpha == 1.0 {
         imp.add_weights(node, constant, data, output_axis)
     } else {
@@ -130,6 +133,23 @@ pub fn gemm(imp: &mut Importer<'_>, node: &OnnxNode) -> Result<ValueId, String> 
             binary::import::constant(imp, node, y, &c, |c| (1.0, c))
         }
     }
+}
+
+/// Whether a Gemm that transposes its activation fits its weights [out, in]. Most
+/// that do not were exported with samples in columns: the batch is the first
+/// dimension here, and 1.
+fn check_turned(x: &Shape, weights: &ArrayD<f32>, left: bool) -> Result<(), String> {
+    let features = weights.shape()[1];
+    let turned = x.permuted(&[1, 0]);
+    if turned.0[usize::from(!left)] == features {
+        return Ok(());
+    }
+    let (name, operand) = if left { ("transB", "B") } else { ("transA", "A") };
+    Err(format!(
+        "{name} = 1 transposes the activation {operand} from {x} to {turned}, which does not fit weights for {features} \
+         features (the first dimension of a model's input is the batch, and 1): export it with {name} = 0, or \
+         transpose the weights' side instead"
+    ))
 }
 
 /// Gemm's sum with a C that is computed at run time: C may broadcast, not the product.
