@@ -18,7 +18,7 @@ pub struct Source {
 }
 
 /// In [`Source::needs`]: the generated `arch/mod.rs`, which re-exports the file
-/// of `arch/` that the chip asks for (its `dots`, `requantize` and `sums`).
+/// of `arch/` that the chip asks for (all of its items).
 pub const ARCH: &str = "arch/mod.rs";
 
 macro_rules! sources {
@@ -33,10 +33,13 @@ sources! {
     "arch/portable.rs" needs ["requant.rs", "view.rs"],
     "kernels/add.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/avg_pool.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
+    "kernels/blocks.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/channels.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/conv2d.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/conv_tile.rs" needs [ARCH, "kernels/blocks.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/copy.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/dense.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "view.rs"],
+    "kernels/dense_tile.rs" needs ["kernels/blocks.rs", "requant.rs", "view.rs"],
     "kernels/depthwise.rs" needs ["kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/lut.rs" needs ["view.rs"],
     "kernels/max_pool.rs" needs ["rows.rs", "view.rs"],

@@ -6,4 +6,4 @@
 
 pub mod portable;
 
-pub use self::portable::{dots, requantize, sums};
+pub use self::portable::*;

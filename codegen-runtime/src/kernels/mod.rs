@@ -2,10 +2,13 @@
 
 pub mod add;
 pub mod avg_pool;
+pub mod blocks;
 pub mod channels;
 pub mod conv2d;
+pub mod conv_tile;
 pub mod copy;
 pub mod dense;
+pub mod dense_tile;
 pub mod depthwise;
 pub mod lut;
 pub mod max_pool;
