@@ -30,6 +30,7 @@ macro_rules! sources {
 }
 
 sources! {
+    "arch/cortex_m_dsp.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "arch/portable.rs" needs ["requant.rs", "view.rs"],
     "kernels/add.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/avg_pool.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],

@@ -1,4 +1,4 @@
-//! Views of memory: the only file with `unsafe`.
+//! Views of memory: the only file with `unsafe`, assembly aside.
 //!
 //! In: one exclusive borrow of the arena, or shared borrows of constants. Out:
 //! copyable views that may overlap and are read and written a byte or an
