@@ -42,6 +42,7 @@ sources! {
     "kernels/dense.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "view.rs"],
     "kernels/dense_tile.rs" needs ["kernels/blocks.rs", "requant.rs", "view.rs"],
     "kernels/depthwise.rs" needs ["kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/depthwise_quad.rs" needs [ARCH, "rows.rs", "view.rs"],
     "kernels/lut.rs" needs ["view.rs"],
     "kernels/max_pool.rs" needs ["rows.rs", "view.rs"],
     "kernels/mul.rs" needs [ARCH, "kernels/strides.rs", "requant.rs", "view.rs"],

@@ -1,10 +1,10 @@
-//! `conv_tile` and `dense_tile` against plain loops, with constants packed here
+//! `conv_tile`, `dense_tile` and `depthwise_quad` against plain loops, with constants packed here
 //! from the description of the format.
 
 mod common;
 
 use common::{Axis, Blob, CASES, Layer, Rng, guarded, no_scratch, requantize, share_inside};
-use tinyc_runtime::kernels::{conv_tile, dense_tile};
+use tinyc_runtime::kernels::{conv_tile, dense_tile, depthwise_quad};
 use tinyc_runtime::requant::Out;
 use tinyc_runtime::view::Bytes;
 
@@ -263,4 +263,71 @@ fn dual_packing_reaches_its_limits() {
         });
         assert_eq!(got, [if weight < 0 { 127 } else { -127 }; 4]);
     }
+}
+
+#[test]
+fn depthwise_quad_equals_plain_loops() {
+    let mut rng = Rng::new(25);
+    let longest = if cfg!(miri) { 9 } else { 40 };
+    mostly_inside(CASES, || {
+        let stride = rng.size(1, 2);
+        let axis = |rng: &mut Rng| loop {
+            let (size, pad, pad_after) = (rng.size(1, longest), rng.size(0, 2), rng.size(0, 2));
+            if size + pad + pad_after >= 3 {
+                let out = (size + pad + pad_after - 3) / stride + 1;
+                return Axis { size, kernel: 3, stride, pad, pad_after, dilation: 1, out };
+            }
+        };
+        let (h, w) = (axis(&mut rng), axis(&mut rng));
+        let channels = 4 * rng.size(1, 3);
+        let layer = Layer::random(&mut rng, channels, 9, false);
+        let input = rng.codes(h.size * w.size * channels, -128, 127);
+        let p = depthwise_quad::Params {
+            in_h: h.size,
+            in_w: w.size,
+            channels,
+            out_h: h.out,
+            out_w: w.out,
+            stride,
+            pad_top: h.pad,
+            pad_left: w.pad,
+            pad_code: rng.range(-128, 127) as i8,
+            down: rng.chance(2),
+            zero_point: rng.range(-128, 127) as i32,
+        };
+        let mut blob = Blob::new();
+        for first in (0..channels).step_by(4) {
+            blob.words(layer.bias[first..first + 4].iter().copied());
+            blob.words(layer.m[first..first + 4].iter().copied());
+            blob.bytes((0..36).map(|i| layer.weights[i / 4 * channels + first + i % 4] as u8));
+        }
+        let mut scratch = AlignedBytes([rng.bits() as i8; SCRATCH]);
+        let scratch_len = depthwise_quad::scratch_bytes(&p);
+        let got = guarded(&input, h.out * w.out * channels, |input, output| {
+            let scratch = Bytes::from_mut(&mut scratch.0[..scratch_len]);
+            depthwise_quad::run::<3>(&p, blob.consts(), input, output, scratch);
+        });
+        let out = Out { zero_point: p.zero_point, lo: -128, hi: 127 };
+        let mut expected = Vec::new();
+        for oy in 0..h.out {
+            for ox in 0..w.out {
+                for c in 0..channels {
+                    let mut acc = layer.bias[c];
+                    for ky in 0..3 {
+                        for kx in 0..3 {
+                            let code = match (h.inside(oy, ky), w.inside(ox, kx)) {
+                                (Some(y), Some(x)) => input[(y * w.size + x) * channels + c],
+                                _ => p.pad_code,
+                            };
+                            let weight = layer.weights[(3 * ky + kx) * channels + c];
+                            acc += i64::from(code) * i64::from(weight);
+                        }
+                    }
+                    expected.push(requantize(acc, layer.m[c], 0, out));
+                }
+            }
+        }
+        assert_eq!(got, expected, "{p:?}");
+        share_inside(&got, out)
+    });
 }

@@ -195,3 +195,74 @@ pub fn tiles_1x4<const DUAL: bool>(
         store(sums_1x4::<DUAL>(codes, len, block), block, quads, out, index, zero_point);
     }
 }
+
+/// Lines of a [strip](pair_up): how far apart two pairs of a line are, in units
+/// of 16 bytes.
+pub const STRIP_LINES: usize = 10;
+
+/// Pairs up `count` pixels `a` and `b` of four channels, widened to 16 bits, in a
+/// strip.
+///
+/// A strip holds 16 bytes for each pair and line, the 32-bit words of four
+/// channels: `a` in the lower half, `b` in the upper one. Pixel `i` of `a` is at
+/// `i * steps[0]`, of `b` at `i * steps[1]`; the pair goes to `i * steps[2]` of the
+/// strip, all in bytes. The strip is 4-byte aligned.
+#[inline(always)]
+pub fn pair_up(a: Bytes<'_>, b: Bytes<'_>, strip: Bytes<'_>, steps: [usize; 3], count: usize) {
+    for i in 0..count {
+        for channel in 0..4 {
+            let at = i * steps[2] / 2 + 2 * channel;
+            strip.set_i16(at, i16::from(a.get(i * steps[0] + channel)));
+            strip.set_i16(at + 1, i16::from(b.get(i * steps[1] + channel)));
+        }
+    }
+}
+
+/// What a 3 x 3 depthwise convolution of one channel needs: `[bias, m]`, then for
+/// each line of the kernel the taps `0 1` and `1 2` as lower and upper halves.
+pub type Taps3x3 = [i32; 8];
+
+/// Where [`depthwise_3x3`] writes: in bytes.
+#[derive(Clone, Copy)]
+pub struct Steps {
+    /// From one output to the next along the pairs.
+    pub along: usize,
+    /// From one line of outputs to the next.
+    pub line: usize,
+}
+
+/// A 3 x 3 depthwise convolution of one channel with stride `STRIDE` (1 or 2),
+/// from a strip of pairs: `groups` times four outputs along the pairs, on `lines`
+/// lines; requantized with `k = 0` and saturated to int8. `strip` begins at the
+/// channel's word of the first pair and line.
+#[inline(always)]
+pub fn depthwise_3x3<const STRIDE: usize>(
+    strip: Bytes<'_>,
+    taps: &Taps3x3,
+    out: Bytes<'_>,
+    steps: Steps,
+    (groups, lines): (usize, usize),
+    zero_point: i32,
+) {
+    let [bias, m, words @ ..] = *taps;
+    let tap = |line: usize, at: usize| match at {
+        0 => i32::from(words[2 * line] as i16),
+        1 => words[2 * line] >> 16,
+        _ => words[2 * line + 1] >> 16,
+    };
+    for index in 0..4 * groups {
+        for line in 0..lines {
+            let mut acc = bias;
+            for kernel_line in 0..3 {
+                for at in 0..3 {
+                    let (x, y) = (index * STRIDE + at, line * STRIDE + kernel_line);
+                    let element = (x / 2 * STRIP_LINES + y) * 8 + x % 2;
+                    let product = i32::from(strip.get_i16(element)).wrapping_mul(tap(kernel_line, at));
+                    acc = acc.wrapping_add(product);
+                }
+            }
+            let code = requantize(acc, m, 0, Out { zero_point, lo: -128, hi: 127 });
+            out.set(index * steps.along + line * steps.line, code);
+        }
+    }
+}

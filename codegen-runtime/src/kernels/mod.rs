@@ -10,6 +10,7 @@ pub mod copy;
 pub mod dense;
 pub mod dense_tile;
 pub mod depthwise;
+pub mod depthwise_quad;
 pub mod lut;
 pub mod max_pool;
 pub mod mul;

@@ -26,6 +26,7 @@ mod plain {
         pub mod blocks;
         pub mod conv_tile;
         pub mod dense_tile;
+        pub mod depthwise_quad;
     }
     pub use tinyc_runtime::{requant, rows, view};
 }
@@ -337,6 +338,61 @@ fn dense(memory: &mut Memory, rng: &mut Rng, case: usize) {
     memory.compare(c"dense_tile", case, &[rows, in_features, out_features]);
 }
 
+fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
+    let stride = rng.size(1, 2);
+    let axis = |rng: &mut Rng| loop {
+        let (size, pad, after) = (rng.size(1, 13), rng.size(0, 2), rng.size(0, 2));
+        if size + pad + after >= 3 {
+            return [size, pad, (size + pad + after - 3) / stride + 1];
+        }
+    };
+    let (h, w, channels) = (axis(rng), axis(rng), 4 * rng.size(1, 3));
+    let (down, zero_point) = (rng.chance(2), rng.size(0, 255) as i32 - 128);
+    memory.refill(rng, ARENA);
+    memory.blocks(rng, 1, 1);
+    for quad in memory.stream[..17 * channels].chunks_exact_mut(68) {
+        for (i, byte) in quad.iter_mut().enumerate() {
+            // Multipliers keep their sign.
+            let multiplier = i > 16 && i < 32;
+            *byte = if multiplier && i % 4 == 3 {
+                (rng.size(0, 127) >> rng.size(0, 7)) as u8
+            } else {
+                rng.bits() as u8
+            };
+            if i < 16 && i % 4 > 1 {
+                *byte = 0;
+            }
+        }
+    }
+    let stream = Consts::new(&memory.stream);
+    let (input, output) = (6000 + rng.size(0, 3), 12000 + rng.size(0, 3));
+    macro_rules! call {
+        ($module:path, $arena:expr) => {{
+            use $module as kernel;
+            let p = kernel::Params {
+                in_h: h[0],
+                in_w: w[0],
+                channels,
+                out_h: h[2],
+                out_w: w[2],
+                stride,
+                pad_top: h[1],
+                pad_left: w[1],
+                pad_code: -7,
+                down,
+                zero_point,
+            };
+            let arena = run($arena, 0);
+            let from = arena.sub(input, h[0] * w[0] * channels);
+            let to = arena.sub(output, h[2] * w[2] * channels);
+            kernel::run::<3>(&p, stream, from, to, arena.sub(0, kernel::scratch_bytes(&p)));
+        }};
+    }
+    call!(kernels::depthwise_quad, &mut memory.fast);
+    call!(plain::kernels::depthwise_quad, &mut memory.portable);
+    memory.compare(c"depthwise_quad", case, &[h[0], w[0], h[2], w[2], channels, stride]);
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn firmware_main() -> ! {
     let memory = &raw mut MEMORY;
@@ -353,6 +409,7 @@ extern "C" fn firmware_main() -> ! {
     for case in 0..600 {
         convolutions(memory, &mut rng, case);
         dense(memory, &mut rng, case);
+        depthwise(memory, &mut rng, case);
     }
     print_fact(c"equal", 1);
     exit(true)
