@@ -13,9 +13,10 @@
 //! feature `checked`, every view carries its length and every access is
 //! checked, with a panic; that is how the kernels are tested.
 
-use core::cell::Cell;
+use core::cell::{Cell, UnsafeCell};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// How far a view reaches, where that is checked; nothing otherwise.
 #[derive(Clone, Copy)]
@@ -338,5 +339,56 @@ impl<const N: usize> Aligned<N> {
         // SAFETY: the range is inside the array (asserted above).
         let start = unsafe { NonNull::new_unchecked(self.0.as_ptr().add(OFFSET).cast_mut()) };
         Consts { start, extent: Extent::new(LEN), lifetime: PhantomData }
+    }
+}
+
+/// A value in a `static` that is handed out once, as `&'static mut`.
+///
+/// Built on loads and stores alone, since small cores have no atomic swap.
+pub struct TakeOnce<T> {
+    value: UnsafeCell<T>,
+    visitor: AtomicUsize,
+    closed: AtomicBool,
+}
+
+// SAFETY: `take` gives access to the value to one caller at most (see there),
+// who may be any thread or interrupt, as T is Send.
+unsafe impl<T: Send> Sync for TakeOnce<T> {}
+
+impl<T> TakeOnce<T> {
+    /// A value to be taken.
+    pub const fn new(value: T) -> Self {
+        TakeOnce {
+            value: UnsafeCell::new(value),
+            visitor: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// The value for the first caller, `None` afterwards. Callers at the same
+    /// time (an interrupt in the middle of a call, another core) may all get
+    /// `None`; never do two get the value.
+    #[allow(clippy::mut_from_ref, reason = "handed out once at most")]
+    pub fn take(&'static self) -> Option<&'static mut T> {
+        // A splitter (Lamport 1987; Moir and Anderson 1995): each visitor writes
+        // its own name, closes the door behind it, and wins if the name is
+        // still its own. Say A and B both win, and A wrote its name first. B
+        // found the door open, so A closed it after that, and read the name
+        // later still, when B's or a later name stood there: A did not win.
+        // The address of a variable that lives throughout the call is a name
+        // that no one else who is inside has.
+        let name = 0u8;
+        let name = (&raw const name).addr();
+        self.visitor.store(name, Ordering::SeqCst);
+        if self.closed.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.closed.store(true, Ordering::SeqCst);
+        if self.visitor.load(Ordering::SeqCst) != name {
+            return None;
+        }
+        // SAFETY: one caller at most comes here in the life of this static, so
+        // this reference is the only one there ever is.
+        Some(unsafe { &mut *self.value.get() })
     }
 }

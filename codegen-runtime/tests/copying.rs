@@ -57,12 +57,18 @@ fn transposes() {
         let strides = row_major(from);
         let len = from.iter().product();
         let input = rng.codes(len, -128, 127);
+        // In the order of the output: gathering. In that of the input: scattering.
+        let scatter = rng.chance(2);
+        let mut scattered = [0; 6];
+        for (axis, stride) in order.into_iter().zip(row_major(dims)) {
+            scattered[axis] = stride;
+        }
         let p = Params {
-            dims,
+            dims: if scatter { from } else { dims },
             in_offset: 0,
-            in_strides: order.map(|axis| strides[axis]),
+            in_strides: if scatter { strides } else { order.map(|axis| strides[axis]) },
             out_offset: 0,
-            out_strides: row_major(dims),
+            out_strides: if scatter { scattered } else { row_major(dims) },
             fill: false,
             fill_code: 0,
             out_len: len,

@@ -52,20 +52,27 @@ pub struct Call {
 pub struct Lowered {
     /// In order; none for a view (the output is the input under another shape).
     pub calls: Vec<Call>,
-    /// Whether the output may take the very bytes of an input of the same size
-    /// (each element is read before it is written).
-    pub in_place: bool,
+    /// Positions in `Call::inputs` of the operands whose very bytes the output may
+    /// take, should the operand die there: each has as many elements as the output,
+    /// and its element `i` is not read after the output's element `i` is written.
+    /// Empty where the output must lie apart. One at most is used.
+    pub in_place: Vec<usize>,
 }
 
 impl Lowered {
     /// No call: the output is the input's bytes.
     pub fn view() -> Lowered {
-        Lowered { calls: Vec::new(), in_place: false }
+        Lowered { calls: Vec::new(), in_place: Vec::new() }
     }
 
     /// A single call that needs its output apart from its inputs.
     pub fn one(call: Call) -> Lowered {
-        Lowered { calls: vec![call], in_place: false }
+        Lowered { calls: vec![call], in_place: Vec::new() }
+    }
+
+    /// The same calls, whose output may take the bytes of the operands at `positions`.
+    pub fn in_place_of(self, positions: impl IntoIterator<Item = usize>) -> Lowered {
+        Lowered { in_place: positions.into_iter().collect(), ..self }
     }
 
     /// Several calls, each of which writes its part of the output, apart from all inputs.

@@ -1,1 +1,4 @@
-//! x
+//! Shared parts of the integration tests.
+
+pub mod models;
+pub mod onnx;

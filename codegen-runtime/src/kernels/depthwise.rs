@@ -124,12 +124,11 @@ fn accumulate<const N: usize>(
     let mut acc = [0i32; N];
     let mut weight = oc;
     for row in rows {
-        let inside = if row.is_some() { taps.begin..taps.end } else { 0..0 };
         let mut from = taps.position * p.in_c + ic;
         for kx in 0..p.kernel_w {
             let filter = weights.sub(weight, N);
             match row {
-                Some(row) if inside.contains(&kx) => {
+                Some(row) if (taps.begin..taps.end).contains(&kx) => {
                     let run = row.sub(from, N);
                     for (n, acc) in acc.iter_mut().enumerate() {
                         let product = i32::from(run.get(n)) * i32::from(filter.i8_at(n));

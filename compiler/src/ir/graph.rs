@@ -80,10 +80,12 @@ impl Graph {
     pub fn add_value(&mut self, name: &str, shape: Shape, def: Def, origin: Option<Origin>) -> ValueId {
         let id = ValueId(self.values.len() as u32);
         let mut unique = name.to_string();
+        let numbered = name.rsplit_once('.').filter(|(_, end)| end.parse::<usize>().is_ok());
+        let base = numbered.map_or(name, |(base, _)| base);
         let mut suffix = 1;
         while self.names.contains_key(&unique) {
             suffix += 1;
-            unique = format!("{name}.{suffix}");
+            unique = format!("{base}.{suffix}");
         }
         self.names.insert(unique.clone(), id);
         self.values.push(Value { name: unique, shape, def, origin });

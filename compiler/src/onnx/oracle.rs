@@ -2,7 +2,9 @@
 //!
 //! In: a [`Source`](super::Source) and names of tensors. Out: their float values
 //! for given inputs. Invariant: it runs the graph that was imported, before any
-//! pass of ours touched it, so it is independent of them.
+//! pass of ours touched it, so it is independent of them. Where the file
+//! quantizes an activation, the oracle clips it to the range of the codes:
+//! exporters drop a ReLU that the clipping of QuantizeLinear implies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +16,9 @@ use tract_onnx::prelude::{
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::DimLike;
 
-use super::encode;
 use super::error::OnnxError;
-use super::model::OnnxModel;
+use super::model::{OnnxModel, OnnxNode};
+use super::{Source, encode};
 
 /// A runnable float model that yields chosen tensors.
 #[derive(Clone)]
@@ -36,9 +38,10 @@ impl Oracle {
     ///
     /// # Errors
     /// [`OnnxError::Oracle`] where tract cannot run the model.
-    pub fn new(model: &OnnxModel, tensors: &[String]) -> Result<Oracle, OnnxError> {
+    pub fn new(source: &Source, tensors: &[String]) -> Result<Oracle, OnnxError> {
         let failed = |e: tract_onnx::prelude::TractError| OnnxError::Oracle(format!("{e:#}"));
-        let proto = encode::model(model, tensors);
+        let model = clipped(source);
+        let proto = encode::model(&model, tensors);
         let plan = tract_onnx::onnx()
             .with_ignore_output_shapes(true)
             .with_ignore_output_types(true)
@@ -72,6 +75,45 @@ impl Oracle {
             })
             .collect()
     }
+}
+
+/// The model with every quantized activation clipped to what its codes can say.
+fn clipped(source: &Source) -> OnnxModel {
+    let mut model = source.model.clone();
+    for node in std::mem::take(&mut model.nodes) {
+        let Some(params) = node.outputs.first().and_then(|t| source.given.activations.get(t)) else {
+            model.nodes.push(node);
+            continue;
+        };
+        let tensor = node.outputs[0].clone();
+        let raw = format!("{tensor}.unclipped");
+        let bounds = [i8::MIN, i8::MAX].map(|code| params.real(code) as f32);
+        let names = ["lo", "hi"].map(|end| format!("{tensor}.{end}"));
+        for (name, bound) in names.iter().zip(bounds) {
+            let scalar = ArrayD::from_elem(ndarray::IxDyn(&[]), bound);
+            model.constants.insert(name.clone(), super::Tensor::F32(scalar));
+        }
+        // Operands of Clip date from opset 11; before, they were attributes.
+        let operands = model.opset >= 11;
+        let mut clip = OnnxNode {
+            name: format!("{tensor}.clip"),
+            op: "Clip".into(),
+            inputs: vec![raw.clone()],
+            outputs: vec![tensor],
+            attrs: BTreeMap::new(),
+        };
+        if operands {
+            clip.inputs.extend(names);
+        } else {
+            clip.attrs.insert("min".into(), super::Attr::Float(bounds[0]));
+            clip.attrs.insert("max".into(), super::Attr::Float(bounds[1]));
+        }
+        let mut outputs = node.outputs.clone();
+        outputs[0] = raw;
+        model.nodes.push(OnnxNode { outputs, ..node });
+        model.nodes.push(clip);
+    }
+    model
 }
 
 /// The concrete shapes that tract infers, by tensor name; empty where it cannot.

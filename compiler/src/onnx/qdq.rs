@@ -6,7 +6,7 @@
 //! twice with different parameters, an Identity node separates the two.
 //! Semantics: ONNX operator specification, QuantizeLinear-13 and DequantizeLinear-13.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::ArrayD;
 
@@ -19,8 +19,14 @@ use crate::ir::QuantParams;
 /// # Errors
 /// [`OnnxError::Nodes`] with every Q or DQ node that has no integer meaning here.
 pub fn strip(model: &mut OnnxModel, notes: &mut Vec<String>) -> Result<GivenByName, OnnxError> {
-    let mut strip =
-        Strip { given: GivenByName::default(), alias: BTreeMap::new(), quantized: BTreeMap::new(), notes };
+    let codes_in = model.inputs.iter().filter(|p| p.element != Element::F32).map(|p| p.name.clone());
+    let mut strip = Strip {
+        given: GivenByName::default(),
+        alias: BTreeMap::new(),
+        quantized: codes_in.collect(),
+        moved: BTreeMap::new(),
+        notes,
+    };
     let mut problems = Vec::new();
     let mut kept = Vec::with_capacity(model.nodes.len());
     for mut node in std::mem::take(&mut model.nodes) {
@@ -34,6 +40,10 @@ pub fn strip(model: &mut OnnxModel, notes: &mut Vec<String>) -> Result<GivenByNa
             "DequantizeLinear" => strip.dequantize(&node, model),
             _ => {
                 strip.carry_weight_scales(&node);
+                if moves_bytes(&node.op) && node.inputs.first().is_some_and(|i| strip.quantized.contains(i)) {
+                    strip.quantized.insert(node.outputs[0].clone());
+                    strip.moved.insert(node.outputs[0].clone(), node.inputs[0].clone());
+                }
                 kept.push(node);
                 continue;
             }
@@ -65,15 +75,41 @@ pub fn strip(model: &mut OnnxModel, notes: &mut Vec<String>) -> Result<GivenByNa
             given.activations.insert(output.name.clone(), params);
         }
     }
+    spread(model, &mut given);
     Ok(given)
+}
+
+/// Whether an operator's output holds its first operand's codes.
+fn moves_bytes(op: &str) -> bool {
+    matches!(op, "Reshape" | "Transpose" | "Flatten" | "Squeeze" | "Unsqueeze" | "MaxPool")
+}
+
+/// Parameters cross nodes that only move codes, in both directions: exporters
+/// quantize on one side of a Reshape and leave the other bare.
+fn spread(model: &OnnxModel, given: &mut GivenByName) {
+    let moves = || model.nodes.iter().filter(|n| moves_bytes(&n.op));
+    for node in moves() {
+        if let Some(&params) = given.activations.get(&node.inputs[0]) {
+            given.activations.entry(node.outputs[0].clone()).or_insert(params);
+        }
+    }
+    for node in moves().rev() {
+        if let Some(&params) = given.activations.get(&node.outputs[0])
+            && !model.constants.contains_key(&node.inputs[0])
+        {
+            given.activations.entry(node.inputs[0].clone()).or_insert(params);
+        }
+    }
 }
 
 struct Strip<'a> {
     given: GivenByName,
     /// Removed tensor to the one that stands for it.
     alias: BTreeMap<String, String>,
-    /// Outputs of QuantizeLinear to the float tensor behind them.
-    quantized: BTreeMap<String, String>,
+    /// Tensors that hold codes in the file, or stand for one that does.
+    quantized: BTreeSet<String>,
+    /// Codes that were only rearranged, to what they were before.
+    moved: BTreeMap<String, String>,
     notes: &'a mut Vec<String>,
 }
 
@@ -113,12 +149,12 @@ impl Strip<'_> {
                     ..node.clone()
                 });
                 self.given.activations.insert(result.clone(), params);
-                self.quantized.insert(result.clone(), result);
+                self.quantized.insert(result);
                 return Ok(());
             }
         }
         self.alias.insert(result, source.clone());
-        self.quantized.insert(source.clone(), source);
+        self.quantized.insert(source);
         Ok(())
     }
 
@@ -137,20 +173,18 @@ impl Strip<'_> {
             self.given.weights.insert(result, (linear.scales, axis));
             return Ok(());
         }
-        if self.quantized.contains_key(&source) {
-            self.alias.insert(result, source);
-            return Ok(());
-        }
-        if let Some(port) = model.inputs.iter().find(|p| p.name == source) {
-            let linear = linear(node, model, Some(port.element == Element::U8))?;
-            let params = activation_params(&linear)?;
-            match self.given.activations.get(&source) {
-                Some(known) if *known != params => {
-                    return Err("the input is dequantized twice with different parameters".into());
+        if self.quantized.contains(&source) {
+            // Codes keep their parameters on the way from QuantizeLinear; codes that
+            // the caller gives get theirs here.
+            if !self.given.activations.contains_key(&source) {
+                let mut origin = &source;
+                while let Some(before) = self.moved.get(origin) {
+                    origin = before;
                 }
-                _ => {}
+                let unsigned = model.inputs.iter().any(|p| p.name == *origin && p.element == Element::U8);
+                let params = activation_params(&linear(node, model, Some(unsigned))?)?;
+                self.given.activations.insert(source.clone(), params);
             }
-            self.given.activations.insert(source.clone(), params);
             self.alias.insert(result, source);
             return Ok(());
         }

@@ -24,15 +24,11 @@ pub struct Entry {
 
 /// Every operator, by name.
 pub const TABLE: &[Entry] = &[
+    Entry { onnx: "Abs", limits: "any shape", import: super::unary::import::import },
     Entry {
-        onnx: "Conv",
-        limits: "1-D and 2-D, constant weights; groups, depthwise, dilation, stride, pads, auto_pad",
-        import: super::conv::import::import,
-    },
-    Entry {
-        onnx: "MaxPool",
-        limits: "1-D and 2-D; kernel, stride, pads, dilation, ceil_mode, auto_pad; no second output",
-        import: super::pool::import::max_pool,
+        onnx: "Add",
+        limits: "two activations (broadcasting in up to 4 loops), or an activation and a constant that broadcasts to it",
+        import: super::binary::import::import,
     },
     Entry {
         onnx: "AveragePool",
@@ -40,44 +36,121 @@ pub const TABLE: &[Entry] = &[
         import: super::pool::import::average_pool,
     },
     Entry {
+        onnx: "BatchNormalization",
+        limits: "inference mode, constant parameters; folded into a convolution where one precedes",
+        import: super::affine::import::batch_norm,
+    },
+    Entry { onnx: "Cast", limits: "between float types", import: super::reshape::import::cast },
+    Entry { onnx: "Ceil", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Celu", limits: "alpha 1", import: super::unary::import::import },
+    Entry {
+        onnx: "Clip",
+        limits: "constant bounds, as attributes or as operands",
+        import: super::unary::import::clip,
+    },
+    Entry { onnx: "Concat", limits: "of activations, along any axis", import: super::concat::import::import },
+    Entry {
+        onnx: "Conv",
+        limits: "1-D and 2-D, constant weights; groups, depthwise, dilation, stride, pads, auto_pad",
+        import: super::conv::import::import,
+    },
+    Entry { onnx: "Cos", limits: "any shape", import: super::unary::import::import },
+    Entry {
+        onnx: "Div",
+        limits: "a constant divisor that broadcasts to the activation",
+        import: super::binary::import::import,
+    },
+    Entry { onnx: "Dropout", limits: "inference", import: super::reshape::import::dropout },
+    Entry { onnx: "Elu", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Erf", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Exp", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Flatten", limits: "any axis", import: super::reshape::import::flatten },
+    Entry { onnx: "Floor", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Gelu", limits: "exact and tanh form", import: super::unary::import::import },
+    Entry {
+        onnx: "Gemm",
+        limits: "A or B constant; alpha, beta, transA, transB; C constant or computed",
+        import: super::dense::import::gemm,
+    },
+    Entry {
         onnx: "GlobalAveragePool",
         limits: "1-D and 2-D",
         import: super::pool::import::global_average_pool,
     },
     Entry { onnx: "GlobalMaxPool", limits: "1-D and 2-D", import: super::pool::import::global_max_pool },
+    Entry { onnx: "HardSigmoid", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "HardSwish", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Identity", limits: "everything", import: super::reshape::import::same },
+    Entry { onnx: "LeakyRelu", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Log", limits: "any shape", import: super::unary::import::import },
     Entry {
-        onnx: "ReduceMean",
-        limits: "any constant axes, keepdims or not",
-        import: super::pool::import::reduce_mean,
+        onnx: "MatMul",
+        limits: "one operand a constant matrix: the right one, or the left one of 2 dimensions",
+        import: super::dense::import::matmul,
     },
+    Entry {
+        onnx: "MaxPool",
+        limits: "1-D and 2-D; kernel, stride, pads, dilation, ceil_mode, auto_pad; no second output",
+        import: super::pool::import::max_pool,
+    },
+    Entry { onnx: "Mish", limits: "any shape", import: super::unary::import::import },
+    Entry {
+        onnx: "Mul",
+        limits: "two activations (broadcasting in up to 4 loops), or an activation and a constant that broadcasts to it",
+        import: super::binary::import::import,
+    },
+    Entry { onnx: "Neg", limits: "any shape", import: super::unary::import::import },
+    Entry {
+        onnx: "PRelu",
+        limits: "one constant slope for all channels",
+        import: super::unary::import::prelu,
+    },
+    Entry {
+        onnx: "Pad",
+        limits: "mode constant; constant pads, none negative",
+        import: super::pad::import::import,
+    },
+    Entry { onnx: "Pow", limits: "a constant exponent for all elements", import: super::unary::import::pow },
     Entry {
         onnx: "ReduceMax",
         limits: "any constant axes, keepdims or not",
         import: super::pool::import::reduce_max,
     },
     Entry {
+        onnx: "ReduceMean",
+        limits: "any constant axes, keepdims or not",
+        import: super::pool::import::reduce_mean,
+    },
+    Entry { onnx: "Relu", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Reshape", limits: "constant shape", import: super::reshape::import::reshape },
+    Entry { onnx: "Round", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Selu", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Sigmoid", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Sign", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Sin", limits: "any shape", import: super::unary::import::import },
+    Entry {
         onnx: "Softmax",
         limits: "any axis, up to 2,048 values a row",
         import: super::softmax::import::import,
     },
-    Entry { onnx: "Flatten", limits: "any axis", import: super::reshape::import::flatten },
-    Entry { onnx: "Reshape", limits: "constant shape", import: super::reshape::import::reshape },
+    Entry { onnx: "Softplus", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Softsign", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "Sqrt", limits: "any shape", import: super::unary::import::import },
     Entry { onnx: "Squeeze", limits: "constant axes", import: super::reshape::import::squeeze },
-    Entry { onnx: "Unsqueeze", limits: "constant axes", import: super::reshape::import::unsqueeze },
-    Entry { onnx: "Identity", limits: "everything", import: super::reshape::import::same },
-    Entry { onnx: "Dropout", limits: "inference", import: super::reshape::import::dropout },
-    Entry { onnx: "Cast", limits: "between float types", import: super::reshape::import::cast },
+    Entry {
+        onnx: "Sub",
+        limits: "two activations (broadcasting in up to 4 loops), or an activation and a constant that broadcasts to it, on either side",
+        import: super::binary::import::import,
+    },
+    Entry { onnx: "Swish", limits: "alpha 1", import: super::unary::import::import },
+    Entry { onnx: "Tanh", limits: "any shape", import: super::unary::import::import },
+    Entry { onnx: "ThresholdedRelu", limits: "any shape", import: super::unary::import::import },
     Entry {
         onnx: "Transpose",
         limits: "any permutation of up to 6 groups of dimensions",
         import: super::transpose::import::import,
     },
-    Entry { onnx: "Concat", limits: "of activations, along any axis", import: super::concat::import::import },
-    Entry {
-        onnx: "Pad",
-        limits: "mode constant; constant pads, none negative",
-        import: super::pad::import::import,
-    },
+    Entry { onnx: "Unsqueeze", limits: "constant axes", import: super::reshape::import::unsqueeze },
 ];
 
 /// The entry of an operator.
@@ -109,9 +182,10 @@ pub fn rows() -> Vec<Row> {
 /// The table as text.
 pub fn text() -> String {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_header(["operator", "limits"]);
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(["operator", "limits"]);
     for row in rows() {
         table.add_row([row.op, row.limits]);
     }
-    table.to_string()
+    table.trim_fmt()
 }

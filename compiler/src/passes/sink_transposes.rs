@@ -7,7 +7,8 @@
 //! 2. An element-wise node, a softmax along a dimension that stays last, or a Pad
 //!    of `y` is that node on `x`, then the transpose.
 //! 3. A binary node or Concat whose operands all are such transposes (or can be
-//!    turned by moving only unit dimensions) is that node on the `x`s.
+//!    turned for nothing: by moving only unit dimensions, or because an earlier
+//!    node turns them already) is that node on the `x`s.
 //! 4. A reshape of `y` that only adds or drops unit dimensions trades places with it.
 //! 5. A reshape of `y` to one dimension in front of a dense layer: the layer's
 //!    weights are permuted instead.
@@ -29,9 +30,10 @@ pub fn run(module: &mut Module, context: &Context<'_>) -> Result<(), PassError> 
     // the number of steps is bounded by nodes times transposes.
     let mut budget = 4 * module.graph.order().len().pow(2) + 64;
     while budget > 0 && step(module) {
+        // A transpose that lost its readers would still count as one of its operand's.
+        remove_dead::run(module, context)?;
         budget -= 1;
     }
-    remove_dead::run(module, context)?;
     remove_noops::run(module, context)
 }
 
@@ -166,15 +168,26 @@ fn through_many(graph: &mut Graph, id: NodeId) -> bool {
     };
     let back = inverse(&perm);
     let free = |v: ValueId| graph.shape(v).rank() == perm.len() && moves_only_units(graph.shape(v), &back);
-    let fits =
-        node.inputs.iter().zip(&turned).all(|(&v, t)| t.as_ref().is_some_and(|(p, _)| *p == perm) || free(v));
+    // Only graph inputs: for other values the two directions could undo each other.
+    let already = |v: ValueId| -> Option<ValueId> {
+        graph.inputs.contains(&v).then_some(())?;
+        let earlier = graph.order().iter().take_while(|&&n| n != id).map(|&n| graph.node(n));
+        earlier.filter(|n| n.inputs[0] == v && n.op == Op::Transpose(back.clone())).map(|n| n.output).next()
+    };
+    let twins: Vec<Option<ValueId>> = node.inputs.iter().map(|&v| already(v)).collect();
+    let fits = node
+        .inputs
+        .iter()
+        .zip(turned.iter().zip(&twins))
+        .all(|(&v, (t, twin))| t.as_ref().is_some_and(|(p, _)| *p == perm) || twin.is_some() || free(v));
     if !fits {
         return false;
     }
     let mut inputs = Vec::new();
-    for (&v, t) in node.inputs.iter().zip(&turned) {
-        inputs.push(match t {
-            Some((p, x)) if *p == perm => *x,
+    for ((&v, t), twin) in node.inputs.iter().zip(&turned).zip(twins) {
+        inputs.push(match (t, twin) {
+            (Some((p, x)), _) if *p == perm => *x,
+            (_, Some(twin)) => twin,
             _ => {
                 let shape = graph.shape(v).permuted(&back);
                 let (name, origin) = (graph.value(v).name.clone(), turned_origin(graph, v, &back));

@@ -109,7 +109,7 @@ pub fn calibrate(
     method: Method,
     tick: &(dyn Fn() + Sync),
 ) -> Result<Ranges, OnnxError> {
-    let oracle = Oracle::new(&source.model, tensors)?;
+    let oracle = Oracle::new(source, tensors)?;
     let inputs: Vec<&String> = source.model.inputs.iter().map(|p| &p.name).collect();
     let names: Vec<&String> = inputs.iter().copied().chain(tensors).collect();
     let run = |index: usize| -> Result<Vec<Vec<f32>>, OnnxError> {

@@ -12,3 +12,4 @@ mod panics;
 pub mod quality;
 pub mod reference;
 pub mod simulate;
+pub mod validate;

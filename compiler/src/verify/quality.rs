@@ -78,7 +78,7 @@ pub fn outputs(
         .iter()
         .map(|&id| module.graph.value(id).origin.as_ref().map_or(String::new(), |o| o.tensor.clone()))
         .collect();
-    let oracle = Oracle::new(&source.model, &wanted)?;
+    let oracle = Oracle::new(source, &wanted)?;
     let per_sample = (0..count)
         .into_par_iter()
         .map(|index| {
@@ -123,7 +123,7 @@ pub fn layers(
     tick: &(dyn Fn() + Sync),
 ) -> Result<BTreeMap<ValueId, Sqnr>, OnnxError> {
     let tensors = taps(module);
-    let oracle = Oracle::new(&source.model, &tensors)?;
+    let oracle = Oracle::new(source, &tensors)?;
     let per_sample = (0..count)
         .into_par_iter()
         .map(|index| {
@@ -132,16 +132,15 @@ pub fn layers(
             let codes = input_codes(module, samples, index);
             let slices: Vec<&[i8]> = codes.iter().map(Vec::as_slice).collect();
             let mut found = BTreeMap::new();
-            Simulator::new(plan).run_traced(&slices, |node, codes| {
-                let value = module.graph.node(node).output;
+            Simulator::new(plan).run_traced(&slices, |_, step, codes| {
+                let value = step.output;
                 let origin = module.graph.value(value).origin.as_ref();
                 let expected = origin.and_then(|o| as_value(by_name.get(&o.tensor)?, o));
                 if let Some(expected) = expected.filter(|e| e.len() == codes.len()) {
                     let params = module.quant.activation(value);
                     let mut sqnr = Sqnr::default();
-                    for (&x, &q) in expected.iter().zip(codes) {
-                        sqnr.push(x, params.real(q) as f32);
-                    }
+                    let reals: Vec<f32> = codes.iter().map(|&q| params.real(q) as f32).collect();
+                    sqnr.push(&expected, &reals);
                     found.insert(value, sqnr);
                 }
             });

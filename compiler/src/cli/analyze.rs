@@ -1,0 +1,86 @@
+//! `tinyc analyze`: what a model costs, layer by layer, without building it.
+//!
+//! Invariant: nothing is written; a model that does not fit the target is
+//! analyzed all the same, and the report says so.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tinyc::Module;
+use tinyc::compile::{Progress, ScaleSource, compile};
+use tinyc::report::AnalyzeReport;
+use tinyc::report::analyze::Analyzed;
+use tinyc::target::Target;
+use tinyc::verify::quality;
+
+use super::build::{BudgetArgs, real_samples};
+use super::progress::Bar;
+use super::shared::{QuantArgs, print_json, print_notes};
+
+/// Samples on which each layer is compared with the float oracle.
+const SAMPLES: usize = 32;
+
+/// Arguments of `tinyc analyze`.
+#[derive(Debug, Args)]
+pub struct AnalyzeArgs {
+    /// The model: an .onnx file
+    model: PathBuf,
+    /// Also say whether it fits a chip: a name that `tinyc targets` lists, or a .toml file
+    #[arg(long, value_name = "NAME|FILE")]
+    target: Option<String>,
+    #[command(flatten)]
+    budgets: BudgetArgs,
+    #[command(flatten)]
+    quant: QuantArgs,
+    /// Print JSON for machines (docs/json.md)
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
+    let target = args.target.as_deref().map(Target::lookup).transpose()?;
+    let options = args.quant.options()?;
+    let bar = Bar::default();
+    let mut imported: Option<Module> = None;
+    let compiled = compile(&args.model, &options, &bar, &mut |_, module| {
+        // The first call shows the module as imported.
+        imported.get_or_insert_with(|| module.clone());
+    })?;
+    print_notes(&compiled);
+    let samples = match compiled.scales {
+        // What synthetic inputs show is no error that anyone will meet.
+        ScaleSource::Synthetic => None,
+        _ => real_samples(&args.model, &options, &compiled)?,
+    };
+    let layers = match &samples {
+        Some(samples) => {
+            let count = samples.len().min(SAMPLES);
+            bar.start("comparing layers with float", count as u64);
+            let tick = || bar.tick();
+            let (source, module, plan) = (&compiled.source, &compiled.module, &compiled.plan);
+            let layers = quality::layers(source, module, plan, samples, count, &tick)?;
+            bar.finish();
+            layers
+        }
+        None => BTreeMap::new(),
+    };
+    let report = AnalyzeReport::new(
+        &compiled,
+        &Analyzed {
+            model: &args.model,
+            imported: imported.as_ref().unwrap_or(&compiled.module),
+            layers: &layers,
+            target: target.as_ref(),
+            budgets: &args.budgets.budgets(),
+        },
+    );
+    if args.json {
+        print_json(&report)?;
+    } else {
+        print!("{report}");
+    }
+    Ok(ExitCode::SUCCESS)
+}

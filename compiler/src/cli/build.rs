@@ -1,0 +1,195 @@
+//! `tinyc build`: a model file to a crate on disk.
+//!
+//! Everything is decided before anything is written: names, target and passes
+//! are looked up first, the budget is checked before the crate is emitted.
+//! Invariant: on any error the exit code is not 0 and the output folder is as it was.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use tinyc::codegen::{self, CodegenError, CrateFiles, EmitOptions, Preprocessing, SelfTest, TargetFacts};
+use tinyc::compile::{CompileOptions, Compiled, compile, input_specs};
+use tinyc::ir::print::print;
+use tinyc::passes::PIPELINE;
+use tinyc::report::build::Emitted;
+use tinyc::report::{BuildReport, Budgets, FileRow, Footprint, memory};
+use tinyc::samples::{Preprocess, SampleFile, Samples, find_beside};
+use tinyc::target::{Budget, Target};
+use tinyc::verify::quality::input_codes;
+use tinyc::verify::reference;
+
+use super::progress::Bar;
+use super::shared::{QuantArgs, print_json, print_notes};
+
+/// The module right after import, among the names for `--dump-ir-after`.
+const IMPORT: &str = "import";
+
+/// Seed of the sample of the emitted self-test.
+const SELF_TEST_SEED: u64 = 0x7365_6c66;
+
+/// Arguments of `tinyc build`.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// The model: an .onnx file
+    model: PathBuf,
+    /// The chip: a name that `tinyc targets` lists, or a .toml file
+    #[arg(long, value_name = "NAME|FILE")]
+    target: String,
+    /// Folder of the crate; an earlier build in it is replaced
+    /// [default: MODEL-TARGET in the current folder]
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Name of the crate [default: that of the model file]
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    budgets: BudgetArgs,
+    #[command(flatten)]
+    quant: QuantArgs,
+    /// Print the IR on standard error after a pass, or after `import`; can be repeated
+    #[arg(long, value_name = "PASS")]
+    dump_ir_after: Vec<String>,
+    /// Print JSON for machines (docs/json.md)
+    #[arg(long)]
+    json: bool,
+}
+
+/// The shares of the chip's memories.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct BudgetArgs {
+    /// Flash that the model may use: a share or bytes
+    #[arg(long, value_name = "BYTES|%", default_value = "80%")]
+    budget_flash: Budget,
+    /// RAM that the arena may use: a share or bytes
+    #[arg(long, value_name = "BYTES|%", default_value = "80%")]
+    budget_ram: Budget,
+}
+
+impl BudgetArgs {
+    /// As the library takes them.
+    pub fn budgets(&self) -> Budgets {
+        Budgets { flash: self.budget_flash, ram: self.budget_ram }
+    }
+}
+
+/// Runs the verb.
+pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
+    let target = Target::lookup(&args.target)?;
+    let package = package(&args.model, args.name.as_deref())?;
+    check_passes(&args.dump_ir_after)?;
+    let options = args.quant.options()?;
+    let compiled = compile(&args.model, &options, &Bar::default(), &mut |pass, module| {
+        if args.dump_ir_after.iter().any(|wanted| wanted == pass) {
+            eprintln!("after {pass}:\n{}", print(&module.graph, &module.quant));
+        }
+    })?;
+    print_notes(&compiled);
+    let budgets = args.budgets.budgets();
+    memory::check(&Footprint::of(&compiled.plan), &target, &budgets, Target::builtin())?;
+
+    let files = emit(&compiled, &target, &package)?;
+    let out_dir = args.out.clone().unwrap_or_else(|| format!("{}-{}", stem(&args.model), target.name).into());
+    codegen::write::write(&out_dir, &files)?;
+    let rows: Vec<FileRow> =
+        files.0.iter().map(|(path, text)| FileRow { path: path.clone(), bytes: text.len() as u64 }).collect();
+    let report = BuildReport::new(
+        &compiled,
+        &Emitted {
+            model: &args.model,
+            target: &target,
+            budgets: &budgets,
+            package: &package,
+            out_dir: &out_dir,
+            files: &rows,
+        },
+    );
+    if args.json {
+        print_json(&report)?;
+    } else {
+        print!("{report}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The crate's files: the code, and the quantization for rebuilding it.
+///
+/// Nothing that depends on the calibration data goes in but the quantization
+/// itself, so that `--quant` rebuilds the same bytes without the data.
+fn emit(compiled: &Compiled, target: &Target, package: &str) -> anyhow::Result<CrateFiles> {
+    let options = EmitOptions {
+        package: package.to_owned(),
+        target: TargetFacts {
+            name: target.name.clone(),
+            arch: target.arch.file_name().trim_end_matches(".rs").to_owned(),
+        },
+        preprocessing: compiled.preprocess.iter().map(preprocessing).collect(),
+        self_test: Some(self_test(compiled)?),
+        accuracy: None,
+    };
+    let mut files = codegen::generate(&compiled.plan, &compiled.module, &options)?;
+    files.0.insert("model.quant.toml".to_owned(), compiled.quant_file.to_text().into_bytes());
+    Ok(files)
+}
+
+/// A seeded sample, with the bytes that the naive references make of it.
+fn self_test(compiled: &Compiled) -> anyhow::Result<SelfTest> {
+    let (module, preprocess) = (&compiled.module, &compiled.quant_file.preprocess);
+    let sample = Samples::synthetic(&input_specs(module), preprocess, 1, SELF_TEST_SEED)?;
+    let inputs = input_codes(module, &sample, 0);
+    let slices: Vec<&[i8]> = inputs.iter().map(Vec::as_slice).collect();
+    let tensors = reference::run(module, &reference::inputs(module, &slices));
+    let outputs = module.graph.outputs.iter().map(|id| tensors[id].codes.clone()).collect();
+    Ok(SelfTest { inputs, outputs })
+}
+
+fn preprocessing(recorded: &Preprocess) -> Preprocessing {
+    match recorded.clone() {
+        Preprocess::None => Preprocessing::None,
+        Preprocess::MeanStd { mean, std, channel_axis } => Preprocessing::MeanStd { mean, std, channel_axis },
+        Preprocess::Codes => Preprocessing::Codes,
+    }
+}
+
+/// The samples that a compilation used or could have used: those of the user,
+/// or those beside the model. `None` where there are none.
+pub fn real_samples(
+    model: &Path,
+    options: &CompileOptions,
+    compiled: &Compiled,
+) -> anyhow::Result<Option<Samples>> {
+    let Some(path) = options.calib.clone().or_else(|| find_beside(model)) else { return Ok(None) };
+    let specs = input_specs(&compiled.module);
+    Ok(Some(Samples::bind(SampleFile::open(&path)?, &specs, &compiled.quant_file.preprocess)?))
+}
+
+/// The crate's name: as asked for, or as near to the file's name as cargo allows.
+fn package(model: &Path, name: Option<&str>) -> anyhow::Result<String> {
+    let Some(name) = name else { return Ok(codegen::package_name(&stem(model))) };
+    let suggestion = codegen::package_name(name);
+    if suggestion != name {
+        bail!(CodegenError::PackageName { given: name.to_owned(), suggestion });
+    }
+    Ok(suggestion)
+}
+
+/// The file's name without its ending; that of its folder for a file that is just
+/// called "model", as in `digits/model.onnx`.
+fn stem(model: &Path) -> String {
+    let of = |name: Option<&std::ffi::OsStr>| name.map(|n| n.to_string_lossy().into_owned());
+    let file = of(model.file_stem()).unwrap_or_else(|| "model".to_owned());
+    let folder = model.parent().and_then(|p| of(p.file_name()));
+    match folder {
+        Some(folder) if file == "model" => folder,
+        _ => file,
+    }
+}
+
+fn check_passes(wanted: &[String]) -> anyhow::Result<()> {
+    let known: Vec<&str> = std::iter::once(IMPORT).chain(PIPELINE.iter().map(|pass| pass.name)).collect();
+    match wanted.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => bail!("there is no pass '{name}' for --dump-ir-after; there are: {}", known.join(", ")),
+        None => Ok(()),
+    }
+}

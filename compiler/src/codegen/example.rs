@@ -1,0 +1,55 @@
+//! The crate's examples/run.rs: the model on the machine that builds it.
+
+use quote::{format_ident, quote};
+
+use super::ports::Ports;
+use super::tokens::{format, ident, inner_docs};
+use super::{CodegenError, EmitOptions};
+
+/// The text of examples/run.rs.
+///
+/// # Errors
+/// [`CodegenError::Bug`] where the tokens do not parse.
+pub fn emit(options: &EmitOptions, ports: &Ports) -> Result<String, CodegenError> {
+    let lines = inner_docs(&[
+        "Runs the model once on this machine: `cargo run --release --example run [FILE..]`.",
+        "",
+        "Each FILE holds the int8 codes of an input, in the model's order; inputs",
+        "without one are zeros. Prints the codes of each output.",
+    ]);
+    let package = ident(&options.package.replace('-', "_"));
+    let fills = ports.inputs.iter().map(|port| {
+        let access = format_ident!("{}_mut", port.module);
+        quote! {
+            if let Some(path) = files.next() {
+                for (code, byte) in model.#access().iter_mut().zip(std::fs::read(path)?) {
+                    *code = byte as i8;
+                }
+            }
+        }
+    });
+    let shows = ports.outputs.iter().map(|port| {
+        let (access, label) = (ident(&port.module), format!("{} = {{:?}}", port.module));
+        match ports.outputs.len() {
+            1 => quote!(println!(#label, model.run());),
+            _ => quote!(println!(#label, model.#access());),
+        }
+    });
+    let run = (ports.outputs.len() != 1).then(|| quote!(model.run();));
+    format(quote! {
+        #lines
+        use #package::{Model, ModelCell};
+
+        /// The model lies in static memory, as it does in firmware: no stack, no heap, no `unsafe`.
+        static MODEL: ModelCell = ModelCell::new();
+
+        fn main() -> std::io::Result<()> {
+            let model: &'static mut Model = MODEL.take().ok_or(std::io::ErrorKind::ResourceBusy)?;
+            let mut files = std::env::args().skip(1);
+            #(#fills)*
+            #run
+            #(#shows)*
+            Ok(())
+        }
+    })
+}

@@ -1,0 +1,175 @@
+//! One function for each layer, documented for whoever has to debug it.
+//!
+//! In: the steps of a plan. Out: tokens of private functions. Invariant: a
+//! function makes exactly the calls of its step; all offsets are constants that
+//! are checked when the crate is built.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use super::CodegenError;
+use super::names::{affine, grouped, plain, snake};
+use super::tokens::{docs, ident, number};
+use crate::Module;
+use crate::ir::ValueId;
+use crate::plan::{Plan, PlannedCall, Step, Work, family};
+
+/// A step that runs, with the name of its function.
+pub struct Layer<'a> {
+    /// Position in the plan's steps.
+    pub index: usize,
+    /// The step.
+    pub step: &'a Step,
+    /// The function.
+    pub function: String,
+}
+
+/// The steps that do something, in order.
+pub fn layers(plan: &Plan) -> Vec<Layer<'_>> {
+    let steps = plan.steps.iter().enumerate().filter(|(_, step)| !step.work.calls().is_empty());
+    steps
+        .map(|(index, step)| Layer { index, step, function: format!("layer_{index}_{}", snake(&step.name)) })
+        .collect()
+}
+
+impl Layer<'_> {
+    /// The function.
+    ///
+    /// # Errors
+    /// [`CodegenError::Bug`] where parameters do not print as Rust.
+    pub fn function(&self, module: &Module) -> Result<TokenStream, CodegenError> {
+        let lines = docs(&self.docs(module));
+        let name = ident(&self.function);
+        let calls = self.step.work.calls();
+        let mut calls: Vec<TokenStream> = calls.iter().map(call).collect::<Result<_, _>>()?;
+        if calls.len() > 1 {
+            calls = calls.into_iter().map(|call| quote!({ #call })).collect();
+        }
+        Ok(quote! {
+            #lines
+            #[inline(never)]
+            fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
+                #(#calls)*
+            }
+        })
+    }
+
+    fn docs(&self, module: &Module) -> Vec<String> {
+        let step = self.step;
+        let mut head = format!("Layer {}: ONNX node `{}` ({})", self.index, plain(&step.name), step.onnx_op);
+        for fused in &step.fused {
+            head += &format!(" + `{}`", plain(fused));
+        }
+        let mut lines = vec![head + ".", String::new()];
+        let graph = &module.graph;
+        let kernels: Vec<&str> = step.work.calls().iter().map(|c| family::family(&c.kernel).name).collect();
+        let operation = graph.node(step.node).op.name();
+        lines.push(format!(
+            "Operation {operation}, kernel {}, {} MACs, {} B of the arena in use.",
+            kernels.join(" + "),
+            grouped(step.macs),
+            grouped(step.live_bytes as u64)
+        ));
+        lines.push(String::new());
+        for (position, call) in step.work.calls().iter().enumerate() {
+            for operand in &call.inputs {
+                lines.push(format!("- in: {} at {}", activation(module, operand.value), operand.range));
+            }
+            if call.consts.bytes > 0 {
+                lines.push(format!("- constants of call {position}: weights {}", call.consts));
+            }
+            if call.scratch.bytes > 0 {
+                lines.push(format!("- scratch of call {position}: {}", call.scratch));
+            }
+        }
+        lines.push(format!("- out: {} at {}", activation(module, step.output), step.output_range));
+        lines
+    }
+}
+
+/// Name, shape and quantization of an activation.
+fn activation(module: &Module, value: ValueId) -> String {
+    let params = module.quant.activation(value);
+    let clamp = match (params.lo, params.hi) {
+        (i8::MIN, i8::MAX) => String::new(),
+        (lo, hi) => format!(", codes {lo}..={hi}"),
+    };
+    format!(
+        "`{}` `{}`, {}{clamp},",
+        plain(&module.graph.value(value).name),
+        module.graph.shape(value),
+        affine(&params)
+    )
+}
+
+/// A kernel call.
+fn call(call: &PlannedCall) -> Result<TokenStream, CodegenError> {
+    let family = family::family(&call.kernel);
+    let kernel = ident(family.name);
+    let text = format!("{}::{}", family.name, family::params_text(&call.kernel));
+    let params = syn::parse_str::<syn::Expr>(&text).map_err(|e| CodegenError::Bug(format!("{text}: {e}")))?;
+    let rows = family.kernel_h.map(number).map(|h| quote!(::<#h>));
+    let at = |offset: usize, bytes: usize| {
+        let (offset, bytes) = (number(offset), number(bytes));
+        quote!(arena.at::<#offset, #bytes>())
+    };
+    let mut names: Vec<Ident> = Vec::new();
+    let mut bindings: Vec<TokenStream> = Vec::new();
+    let mut bind = |name: &str, value: TokenStream| {
+        let name = ident(name);
+        bindings.push(quote!(let #name = #value;));
+        names.push(name);
+    };
+    if family.consts {
+        let (offset, bytes) = (number(call.consts.offset), number(call.consts.bytes));
+        bind("consts", quote!(WEIGHTS.consts::<#offset, #bytes>()));
+    }
+    for (position, operand) in call.inputs.iter().enumerate() {
+        let name = if call.inputs.len() == 1 { "input" } else { ["a", "b"][position.min(1)] };
+        bind(name, at(operand.range.offset, operand.range.bytes));
+    }
+    bind("output", at(call.output.offset, call.output.bytes));
+    bind("scratch", at(call.scratch.offset, call.scratch.bytes));
+    Ok(quote! {
+        const PARAMS: #kernel::Params = #params;
+        #(#bindings)*
+        #kernel::run #rows (&PARAMS, #(#names),*);
+    })
+}
+
+/// The `use` lines that the functions need.
+pub fn imports(plan: &Plan) -> TokenStream {
+    let calls = || plan.steps.iter().flat_map(|s| s.work.calls());
+    let mut kernels: Vec<&str> = calls().map(|c| family::family(&c.kernel).name).collect();
+    kernels.sort_unstable();
+    kernels.dedup();
+    if kernels.is_empty() {
+        return quote!(
+            use runtime::view::{Arena, TakeOnce};
+        );
+    }
+    let rounds = calls().any(|c| family::params_text(&c.kernel).contains("Out {"));
+    let out = rounds.then(|| {
+        quote!(
+            use runtime::requant::Out;
+        )
+    });
+    let aligned = calls().any(|c| c.consts.bytes > 0).then(|| quote!(Aligned,));
+    let kernels = kernels.into_iter().map(ident);
+    quote! {
+        use runtime::kernels::{#(#kernels),*};
+        #out
+        use runtime::view::{#aligned Arena, ArenaView, TakeOnce};
+    }
+}
+
+/// The largest step: `(index, name)`, for the README.
+pub fn peak(plan: &Plan) -> Option<(usize, &str)> {
+    let step = plan.peak_step?;
+    Some((step.index(), plan.steps[step.index()].name.as_str()))
+}
+
+/// Whether a step only gives bytes another shape.
+pub fn is_view(step: &Step) -> bool {
+    matches!(step.work, Work::View)
+}

@@ -1,0 +1,372 @@
+//! The crate's src/lib.rs.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{format_ident, quote};
+
+use super::layers::{self, Layer};
+use super::names::{grouped, plain};
+use super::ports::{self, Port, Ports};
+use super::tokens::{docs, format, ident, inner_docs, number};
+use super::weights::{self, self_test_input, self_test_output};
+use super::{CodegenError, EmitOptions, Preprocessing};
+use crate::Module;
+use crate::plan::{ArenaRange, Plan};
+
+/// The text of src/lib.rs.
+///
+/// # Errors
+/// [`CodegenError::Bug`] where the tokens do not parse.
+pub fn emit(
+    plan: &Plan,
+    module: &Module,
+    options: &EmitOptions,
+    ports: &Ports,
+) -> Result<String, CodegenError> {
+    let layers = layers::layers(plan);
+    let head = head(plan, options);
+    let imports = layers::imports(plan);
+    let facts = facts(plan, options);
+    let inputs = ports.inputs.iter().map(Port::input_module);
+    let outputs = ports.outputs.iter().map(Port::output_module);
+    let shortcuts = shortcuts(ports);
+    let model = model(options, ports, &layers);
+    let code_of = ports::code_of(ports);
+    let weights = weights_static(plan);
+    let functions: Vec<TokenStream> = layers.iter().map(|l| l.function(module)).collect::<Result<_, _>>()?;
+    format(quote! {
+        #head
+        #[allow(dead_code, unused_imports, reason = "sources are copied whole, whatever the model uses of them")]
+        mod runtime;
+        #imports
+        #facts
+        #shortcuts
+        #(#inputs)*
+        #(#outputs)*
+        #model
+        #code_of
+        #weights
+        #(#functions)*
+    })
+}
+
+fn head(plan: &Plan, options: &EmitOptions) -> TokenStream {
+    let lines = inner_docs(&[
+        format!(
+            "The neural network `{}` in int8, compiled for `{}` by tinyc.",
+            plain(&plan.name),
+            options.target.name
+        ),
+        String::new(),
+        format!(
+            "One arena of {} B in RAM, {} B of constants in flash, no heap, no",
+            grouped(plan.arena_bytes as u64),
+            grouped(plan.weights.len() as u64)
+        ),
+        "panic path in a release build. Keep the model in a `static` [`ModelCell`]:".to_string(),
+        "it is all zeros, so it costs no flash, and it never lies on the stack.".to_string(),
+        "`unsafe` is in `runtime/view.rs` and, for chips with assembly, `runtime/arch` alone.".to_string(),
+    ]);
+    quote! {
+        #lines
+        #![no_std]
+        #![deny(unsafe_code, missing_docs)]
+        #![allow(clippy::approx_constant, reason = "scales are measured numbers")]
+    }
+}
+
+fn facts(plan: &Plan, options: &EmitOptions) -> TokenStream {
+    let (name, target) = (&plan.name, &options.target.name);
+    let (arena, weights) = (number(plan.arena_bytes), number(plan.weights.len()));
+    let macs = Literal::u64_unsuffixed(plan.steps.iter().map(|s| s.macs).sum());
+    quote! {
+        /// The model's name.
+        pub const NAME: &str = #name;
+        /// The chip that it was compiled for.
+        pub const TARGET: &str = #target;
+        /// Bytes of RAM: the arena with inputs, outputs and everything between.
+        pub const ARENA_BYTES: usize = #arena;
+        /// Bytes of flash that weights and other constants take.
+        pub const WEIGHT_BYTES: usize = #weights;
+        /// Multiply-accumulates of one run.
+        pub const MACS: u64 = #macs;
+    }
+}
+
+/// Where there is one input (output), its conversions are also at the top.
+fn shortcuts(ports: &Ports) -> TokenStream {
+    let mut tokens = TokenStream::new();
+    if let [input] = &ports.inputs[..] {
+        tokens.extend(quote!(
+            pub use input::quantize;
+        ));
+        tokens.extend(match input.preprocessing {
+            Preprocessing::None => quote!(),
+            Preprocessing::Codes => quote!(
+                pub use input::quantize_pixels;
+            ),
+            Preprocessing::MeanStd { .. } => quote!(
+                pub use input::{quantize_pixels, quantize_samples};
+            ),
+        });
+    }
+    if ports.outputs.len() == 1 {
+        tokens.extend(quote!(
+            pub use output::dequantize;
+        ));
+    }
+    tokens
+}
+
+fn weights_static(plan: &Plan) -> TokenStream {
+    if plan.weights.is_empty() {
+        return TokenStream::new();
+    }
+    let file = weights::WEIGHTS.trim_start_matches("src/");
+    quote! {
+        /// The constants of all layers, each layer's in the order in which its kernel reads.
+        static WEIGHTS: Aligned<WEIGHT_BYTES> = Aligned(*include_bytes!(#file));
+    }
+}
+
+fn model(options: &EmitOptions, ports: &Ports, layers: &[Layer<'_>]) -> TokenStream {
+    let generic = generic_surface(ports);
+    let inputs = ports.inputs.iter().map(input_access);
+    let run = run(ports, layers);
+    let outputs = ports.outputs.iter().filter(|_| ports.outputs.len() > 1).map(|port| {
+        let (name, module) = (ident(&port.module), ident(&port.module));
+        let lines =
+            docs(&[format!("The output `{}` of the last run: {}.", plain(&port.io.name), port.meaning())]);
+        let slice = slice(port.io.range);
+        quote! {
+            #lines
+            pub fn #name(&self) -> &[i8; #module::BYTES] { self.arena.#slice }
+        }
+    });
+    let traced = traced(layers);
+    let self_test = options.self_test.as_ref().map(|_| self_test(ports));
+    let infer = infer(ports);
+    quote! {
+        /// The model's state: its arena.
+        pub struct Model {
+            arena: Arena<ARENA_BYTES>,
+        }
+
+        impl Model {
+            #generic
+            /// A model of zeros, which lies in `.bss` if it is static.
+            pub const fn new() -> Model { Model { arena: Arena::new() } }
+            #(#inputs)*
+            #run
+            #(#outputs)*
+            #infer
+            #traced
+            #self_test
+        }
+
+        impl Default for Model {
+            fn default() -> Self { Model::new() }
+        }
+
+        /// A model in a `static`, handed out once: `static MODEL: ModelCell =
+        /// ModelCell::new();`, then `MODEL.take()`.
+        pub struct ModelCell(TakeOnce<Model>);
+
+        impl ModelCell {
+            /// A cell with a model of zeros.
+            pub const fn new() -> ModelCell { ModelCell(TakeOnce::new(Model::new())) }
+
+            /// The model, for the first caller; `None` for everyone after, and
+            /// possibly for all of several callers at the same time (an
+            /// interrupt in the middle of a call, another core).
+            pub fn take(&'static self) -> Option<&'static mut Model> { self.0.take() }
+        }
+
+        impl Default for ModelCell {
+            fn default() -> Self { ModelCell::new() }
+        }
+
+        /// The position of the largest code, the first of equals; 0 where there is none.
+        pub fn argmax(codes: &[i8]) -> usize {
+            let mut best = (0, i8::MIN);
+            for (position, &code) in codes.iter().enumerate() {
+                if code > best.1 {
+                    best = (position, code);
+                }
+            }
+            best.0
+        }
+    }
+}
+
+/// `slice::<OFFSET, LEN>()`.
+fn slice(range: ArenaRange) -> TokenStream {
+    let (offset, bytes) = (number(range.offset), number(range.bytes));
+    quote!(slice::<#offset, #bytes>())
+}
+
+fn slice_mut(range: ArenaRange) -> TokenStream {
+    let (offset, bytes) = (number(range.offset), number(range.bytes));
+    quote!(slice_mut::<#offset, #bytes>())
+}
+
+/// What a test runner uses, whatever the model.
+fn generic_surface(ports: &Ports) -> TokenStream {
+    let sizes = |ports: &[Port]| {
+        let (count, modules) =
+            (number(ports.len()), ports.iter().map(|p| ident(&p.module)).collect::<Vec<_>>());
+        (count, quote!([#(#modules::BYTES),*]))
+    };
+    let ((inputs, input_bytes), (outputs, output_bytes)) = (sizes(&ports.inputs), sizes(&ports.outputs));
+    let input_arms = ports.inputs.iter().enumerate().map(|(index, port)| {
+        let (index, slice) = (number(index), slice_mut(port.io.range));
+        quote!(#index => self.arena.#slice,)
+    });
+    let output_arms = ports.outputs.iter().enumerate().map(|(index, port)| {
+        let (index, slice) = (number(index), slice(port.io.range));
+        quote!(#index => self.arena.#slice,)
+    });
+    quote! {
+        /// Bytes of each input, in the model's order.
+        pub const INPUT_BYTES: [usize; #inputs] = #input_bytes;
+        /// Bytes of each output, in the model's order.
+        pub const OUTPUT_BYTES: [usize; #outputs] = #output_bytes;
+
+        /// The input at a position of `INPUT_BYTES`; empty where there is none.
+        pub fn input_slice(&mut self, index: usize) -> &mut [i8] {
+            match index { #(#input_arms)* _ => &mut [] }
+        }
+
+        /// The output at a position of `OUTPUT_BYTES`; empty where there is none.
+        pub fn output_slice(&self, index: usize) -> &[i8] {
+            match index { #(#output_arms)* _ => &[] }
+        }
+    }
+}
+
+fn input_access(port: &Port) -> TokenStream {
+    let (module, name) = (ident(&port.module), format_ident!("{}_mut", port.module));
+    let overwritten = if port.io.overwritten {
+        "A run overwrites it: fill it again before every run."
+    } else {
+        "A run leaves it as it is."
+    };
+    let lines = docs(&[
+        format!("The codes of the input `{}`: {}.", plain(&port.io.name), port.meaning()),
+        String::new(),
+        overwritten.to_string(),
+    ]);
+    let slice = slice_mut(port.io.range);
+    quote! {
+        #lines
+        pub fn #name(&mut self) -> &mut [i8; #module::BYTES] { self.arena.#slice }
+    }
+}
+
+fn run(ports: &Ports, layers: &[Layer<'_>]) -> TokenStream {
+    let names: Vec<_> = layers.iter().map(|l| ident(&l.function)).collect();
+    let arena = (!names.is_empty()).then(|| quote!(let arena = self.arena.view();));
+    let warning = if ports.inputs.iter().any(|p| p.io.overwritten) {
+        "Inputs share their bytes with later layers: fill them before every run."
+    } else {
+        "Inputs stay as they are."
+    };
+    match &ports.outputs[..] {
+        [output] => {
+            let lines = docs(&[
+                format!(
+                    "Runs the model once; the output `{}` is {}.",
+                    plain(&output.io.name),
+                    output.meaning()
+                ),
+                String::new(),
+                warning.to_string(),
+            ]);
+            let slice = slice(output.io.range);
+            quote! {
+                #lines
+                pub fn run(&mut self) -> &[i8; output::BYTES] {
+                    #arena
+                    #(#names(arena);)*
+                    self.arena.#slice
+                }
+            }
+        }
+        _ => {
+            let lines = docs(&["Runs the model once; the outputs have functions of their own.", "", warning]);
+            quote! {
+                #lines
+                pub fn run(&mut self) {
+                    #arena
+                    #(#names(arena);)*
+                }
+            }
+        }
+    }
+}
+
+fn traced(layers: &[Layer<'_>]) -> TokenStream {
+    let steps = layers.iter().map(|layer| {
+        let (function, index, name) = (ident(&layer.function), number(layer.index), &layer.step.name);
+        let slice = slice(layer.step.output_range);
+        quote! {
+            #function(self.arena.view());
+            sink(#index, #name, self.arena.#slice);
+        }
+    });
+    let pattern = if layers.is_empty() { quote!(_) } else { quote!(mut sink) };
+    quote! {
+        /// Runs the model once and hands out each layer's position in the
+        /// schedule, ONNX name and output, right after the layer.
+        #[cfg(feature = "trace")]
+        pub fn run_traced(&mut self, #pattern: impl FnMut(usize, &'static str, &[i8])) {
+            #(#steps)*
+        }
+    }
+}
+
+fn self_test(ports: &Ports) -> TokenStream {
+    let fills = ports.inputs.iter().enumerate().map(|(index, port)| {
+        let (access, file) = (format_ident!("{}_mut", port.module), self_test_input(index));
+        quote! {
+            for (code, &byte) in self.#access().iter_mut().zip(include_bytes!(#file)) {
+                *code = byte as i8;
+            }
+        }
+    });
+    let checks = ports.outputs.iter().enumerate().map(|(index, port)| {
+        let (slice, file) = (slice(port.io.range), self_test_output(index));
+        quote! {
+            for (&code, &byte) in self.arena.#slice.iter().zip(include_bytes!(#file)) {
+                same &= code == byte as i8;
+            }
+        }
+    });
+    let run = if ports.outputs.len() == 1 { quote!(let _ = self.run();) } else { quote!(self.run();) };
+    quote! {
+        /// Runs the embedded sample; whether all outputs are the expected bytes.
+        #[cfg(feature = "self_test")]
+        pub fn self_test(&mut self) -> bool {
+            #(#fills)*
+            #run
+            let mut same = true;
+            #(#checks)*
+            same
+        }
+    }
+}
+
+/// Real numbers in, real numbers out: for models with one input and one output.
+fn infer(ports: &Ports) -> TokenStream {
+    if ports.inputs.len() != 1 || ports.outputs.len() != 1 {
+        return TokenStream::new();
+    }
+    quote! {
+        /// Quantizes, runs, dequantizes.
+        pub fn infer_f32(&mut self, values: &[f32; input::BYTES]) -> [f32; output::BYTES] {
+            let mut result = [0.0; output::BYTES];
+            input::quantize(values, self.input_mut());
+            output::dequantize(self.run(), &mut result);
+            result
+        }
+    }
+}

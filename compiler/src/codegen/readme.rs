@@ -1,0 +1,127 @@
+//! The crate's README.md: the model's facts and how to call it.
+
+use std::fmt::Write;
+
+use super::layers::{is_view, peak};
+use super::names::{grouped, plain};
+use super::ports::{Port, Ports};
+use super::{EmitOptions, Preprocessing};
+use crate::plan::{Plan, family};
+
+/// The text of README.md.
+pub fn emit(plan: &Plan, options: &EmitOptions, ports: &Ports) -> String {
+    let mut text = format!(
+        "# {}\n\nThe neural network `{}` in int8, compiled for `{}` by tinyc. `no_std`, no heap, no dependencies.\n\n",
+        options.package,
+        plain(&plan.name),
+        options.target.name
+    );
+    facts(&mut text, plan, options, ports);
+    usage(&mut text, options, ports);
+    layers(&mut text, plan);
+    text
+}
+
+fn facts(text: &mut String, plan: &Plan, options: &EmitOptions, ports: &Ports) {
+    let macs: u64 = plan.steps.iter().map(|s| s.macs).sum();
+    let _ = writeln!(text, "| fact | value |\n|---|---|");
+    let peak = peak(plan).map(|(index, name)| format!(", peak at layer {index} `{}`", plain(name)));
+    let _ = writeln!(
+        text,
+        "| RAM | {} B arena (inputs, outputs and scratch included){} |",
+        grouped(plan.arena_bytes as u64),
+        peak.unwrap_or_default()
+    );
+    let _ = writeln!(text, "| flash | {} B of constants, and the code |", grouped(plan.weights.len() as u64));
+    let _ = writeln!(text, "| multiply-accumulates | {} |", grouped(macs));
+    if let Some(accuracy) = options.accuracy {
+        let _ = writeln!(
+            text,
+            "| against the float model | {:.1} dB SQNR over {} samples |",
+            accuracy.sqnr_db, accuracy.samples
+        );
+    }
+    for (kind, list) in [("input", &ports.inputs), ("output", &ports.outputs)] {
+        for port in list {
+            let _ = writeln!(text, "| {kind} `{}` | {} |", plain(&port.io.name), port.meaning());
+        }
+    }
+    for port in &ports.inputs {
+        let _ = writeln!(text, "| samples of `{}` | {} |", plain(&port.io.name), preprocessing(port));
+    }
+    text.push('\n');
+}
+
+fn preprocessing(port: &Port) -> String {
+    match &port.preprocessing {
+        Preprocessing::None => "real values as they are".to_string(),
+        Preprocessing::Codes => "the model's own codes; unsigned ones less 128".to_string(),
+        Preprocessing::MeanStd { mean, std, .. } => {
+            format!(
+                "(x - mean) / std with mean {mean:?} and std {std:?}: `quantize_pixels` and `quantize_samples` do it"
+            )
+        }
+    }
+}
+
+fn usage(text: &mut String, options: &EmitOptions, ports: &Ports) {
+    let package = options.package.replace('-', "_");
+    let _ = writeln!(
+        text,
+        "## Use\n\n```rust\nstatic MODEL: {package}::ModelCell = {package}::ModelCell::new();\n"
+    );
+    let _ = writeln!(text, "let model = MODEL.take().unwrap();");
+    for port in &ports.inputs {
+        let _ = writeln!(text, "{package}::{0}::quantize(&values, model.{0}_mut());", port.module);
+    }
+    if ports.outputs.len() == 1 {
+        let _ = writeln!(text, "let codes = model.run();\n```\n");
+    } else {
+        let _ = writeln!(text, "model.run();");
+        for port in &ports.outputs {
+            let _ = writeln!(text, "let codes = model.{}();", port.module);
+        }
+        let _ = writeln!(text, "```\n");
+    }
+    let overwritten: Vec<String> =
+        ports.inputs.iter().filter(|p| p.io.overwritten).map(|p| format!("`{}`", p.module)).collect();
+    if !overwritten.is_empty() {
+        let _ =
+            writeln!(text, "A run overwrites {}: fill the input before every run.\n", overwritten.join(", "));
+    }
+    let _ = writeln!(
+        text,
+        "On this machine: `cargo run --release --example run`. Features: `trace` hands out every"
+    );
+    let _ = writeln!(text, "layer's output, `checked` adds bounds checks for debugging on the host.");
+    if options.self_test.is_some() {
+        let _ = writeln!(text, "`self_test` embeds one sample and its expected output: `model.self_test()`.");
+    }
+    text.push('\n');
+    let _ = writeln!(
+        text,
+        "This folder is a cargo workspace of its own. Where it lies inside the folder of another workspace, name it\nin that workspace's `exclude`, or cargo reports multiple workspace roots.\n"
+    );
+}
+
+fn layers(text: &mut String, plan: &Plan) {
+    let _ = writeln!(
+        text,
+        "## Layers\n\n| layer | ONNX node | kernel | MACs | constants, B | live, B |\n|---|---|---|---|---|---|"
+    );
+    for (index, step) in plan.steps.iter().enumerate() {
+        let calls = step.work.calls();
+        let kernels: Vec<&str> = calls.iter().map(|c| family::family(&c.kernel).name).collect();
+        let kernels = if is_view(step) { "none (a view)".to_string() } else { kernels.join(" + ") };
+        let consts: usize = calls.iter().map(|c| c.consts.bytes).sum();
+        let _ = writeln!(
+            text,
+            "| {index} | `{}` ({}) | {kernels} | {} | {} | {} |",
+            plain(&step.name).replace('|', "\\|"),
+            step.onnx_op,
+            grouped(step.macs),
+            grouped(consts as u64),
+            grouped(step.live_bytes as u64)
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! The runtime sources that a model needs, copied into the crate.
+//!
+//! In: the kernels of the plan and the chip's arch file. Out: `src/runtime/`.
+//! Invariant: every file but the `mod.rs` files is the runtime's own text.
+
+use std::collections::BTreeSet;
+
+use tinyc_runtime::sources::{ARCH, SOURCES, Source};
+
+use super::{CodegenError, CrateFiles, TargetFacts};
+use crate::plan::{Plan, family};
+
+const HEAD: &str = "//! Kernels of tinyc's runtime, those that this model needs.\n";
+
+/// Adds the runtime.
+///
+/// # Errors
+/// [`CodegenError::Arch`] for an arch file that does not exist.
+pub fn emit(plan: &Plan, target: &TargetFacts, files: &mut CrateFiles) -> Result<(), CodegenError> {
+    let arch = format!("arch/{}.rs", target.arch);
+    if find(&arch).is_none() {
+        let stem = |s: &Source| s.path.strip_prefix("arch/")?.strip_suffix(".rs").map(str::to_string);
+        return Err(CodegenError::Arch {
+            target: target.name.clone(),
+            arch: target.arch.clone(),
+            known: SOURCES.iter().filter_map(stem).collect(),
+        });
+    }
+    let kernels = plan.steps.iter().flat_map(|s| s.work.calls()).map(|c| family::family(&c.kernel).name);
+    let mut needed: BTreeSet<String> = BTreeSet::new();
+    let mut open: Vec<String> = kernels.map(|name| format!("kernels/{name}.rs")).collect();
+    open.push("view.rs".to_string());
+    while let Some(path) = open.pop() {
+        let path = if path == ARCH { arch.clone() } else { path };
+        if needed.contains(&path) {
+            continue;
+        }
+        let source = find(&path).ok_or_else(|| CodegenError::Bug(format!("the runtime has no {path}")))?;
+        open.extend(source.needs.iter().map(ToString::to_string));
+        files.add(format!("src/runtime/{path}"), source.text);
+        needed.insert(path);
+    }
+    modules(&needed, &target.arch, files);
+    Ok(())
+}
+
+fn find(path: &str) -> Option<&'static Source> {
+    SOURCES.iter().find(|s| s.path == path)
+}
+
+/// The `mod.rs` files.
+fn modules(needed: &BTreeSet<String>, arch: &str, files: &mut CrateFiles) {
+    let mut tops: BTreeSet<&str> = BTreeSet::new();
+    let mut kernels = String::from(HEAD) + "\n";
+    let mut arches = format!("{HEAD}//! The primitives of `{arch}`, which the chip asks for.\n\n");
+    for path in needed {
+        let stem = path.trim_end_matches(".rs");
+        match stem.split_once('/') {
+            Some(("kernels", name)) => kernels += &format!("pub mod {name};\n"),
+            Some((_, name)) => {
+                // Assembly is `unsafe`; the portable file has none.
+                let allow = if name == "portable" { "" } else { "#[allow(unsafe_code)]\n" };
+                arches += &format!("{allow}pub mod {name};\n");
+            }
+            None => {}
+        }
+        tops.insert(stem.split('/').next().unwrap_or(stem));
+    }
+    let mut root = String::from(HEAD) + "\n";
+    for top in &tops {
+        let allow = if *top == "view" { "#[allow(unsafe_code)]\n" } else { "" };
+        root += &format!("{allow}pub mod {top};\n");
+    }
+    files.add("src/runtime/mod.rs", root);
+    if tops.contains("kernels") {
+        files.add("src/runtime/kernels/mod.rs", kernels);
+    }
+    if tops.contains("arch") {
+        files.add("src/runtime/arch/mod.rs", format!("{arches}\npub use self::{arch}::*;\n"));
+    }
+}

@@ -1,0 +1,65 @@
+//! The plan's stable text form, for snapshots and for reading.
+//!
+//! In: a plan. Out: its buffers with lives and offsets, its steps with kernels
+//! and ranges. Invariant: equal plans print equal text on every machine.
+
+use std::fmt;
+
+use super::{BufferKind, Plan, family};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "plan {:?}: arena {} B, live bound {} B",
+            self.name, self.arena_bytes, self.live_bound_bytes
+        )?;
+        if let Some(step) = self.peak_step {
+            write!(f, " at step {}", step.index())?;
+        }
+        writeln!(f, ", weights {} B", self.weights.len())?;
+        for input in &self.inputs {
+            let kept = if input.overwritten { "overwritten" } else { "kept" };
+            writeln!(
+                f,
+                "  input  {:?} {} {} {} ({kept})",
+                input.name, input.shape, input.params, input.range
+            )?;
+        }
+        for (index, buffer) in self.buffers.iter().enumerate() {
+            write!(f, "  b{index} {} {}..={}", buffer.range(), buffer.first, buffer.last)?;
+            match &buffer.kind {
+                BufferKind::Values(values) => {
+                    values.iter().try_for_each(|v| write!(f, " {v}"))?;
+                    writeln!(f)?;
+                }
+                BufferKind::Scratch { step, call } => {
+                    writeln!(f, " scratch of step {} call {call}", step.index())?;
+                }
+            }
+        }
+        for (index, step) in self.steps.iter().enumerate() {
+            write!(f, "  step {index} {} {:?} -> {}", step.onnx_op, step.name, step.output)?;
+            writeln!(f, " {} (live {} B, {} MACs)", step.output_range, step.live_bytes, step.macs)?;
+            for call in step.work.calls() {
+                write!(f, "    {}(", family::family(&call.kernel).name)?;
+                for (position, operand) in call.inputs.iter().enumerate() {
+                    let comma = if position > 0 { ", " } else { "" };
+                    write!(f, "{comma}{} {}", operand.value, operand.range)?;
+                }
+                write!(f, ")")?;
+                if call.consts.bytes > 0 {
+                    write!(f, " consts {}", call.consts)?;
+                }
+                if call.scratch.bytes > 0 {
+                    write!(f, " scratch {}", call.scratch)?;
+                }
+                writeln!(f, "\n      {}", family::params_text(&call.kernel))?;
+            }
+        }
+        for output in &self.outputs {
+            writeln!(f, "  output {:?} {} {} {}", output.name, output.shape, output.params, output.range)?;
+        }
+        Ok(())
+    }
+}

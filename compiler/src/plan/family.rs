@@ -1,0 +1,52 @@
+//! What planning and emission must know of each kernel of the runtime.
+//!
+//! In: a [`Kernel`]. Out: its module in the runtime, the form of its `run`, its
+//! parameters as Rust text. Invariant: this is the one place that lists the
+//! kernels besides the [`Kernel`] enum and the simulator's dispatch.
+
+use crate::lower::Kernel;
+
+/// A kernel family of the runtime. Its `run` takes the parameters, the constants
+/// if it has any, the operands, the output and the scratch, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// The module: `kernels/<name>.rs`.
+    pub name: &'static str,
+    /// The constant argument `KH` of `run`: rows of the window, where it has windows.
+    pub kernel_h: Option<usize>,
+    /// Whether it takes constants.
+    pub consts: bool,
+}
+
+/// The family of a kernel.
+pub fn family(kernel: &Kernel) -> Family {
+    let (name, kernel_h, consts) = match kernel {
+        Kernel::Conv2d(p) => ("conv2d", Some(p.kernel_h), true),
+        Kernel::Depthwise(p) => ("depthwise", Some(p.kernel_h), true),
+        Kernel::AvgPool(p) => ("avg_pool", Some(p.kernel_h), true),
+        Kernel::MaxPool(p) => ("max_pool", Some(p.kernel_h), false),
+        Kernel::Dense(_) => ("dense", None, true),
+        Kernel::Lut(_) => ("lut", None, true),
+        Kernel::Softmax(_) => ("softmax", None, true),
+        Kernel::Add(_) => ("add", None, false),
+        Kernel::Mul(_) => ("mul", None, false),
+        Kernel::Copy(_) => ("copy", None, false),
+    };
+    Family { name, kernel_h, consts }
+}
+
+/// The parameters as a Rust struct literal, `Params { .. }`, without its module.
+pub fn params_text(kernel: &Kernel) -> String {
+    match kernel {
+        Kernel::Conv2d(p) => format!("{p:?}"),
+        Kernel::Depthwise(p) => format!("{p:?}"),
+        Kernel::Dense(p) => format!("{p:?}"),
+        Kernel::MaxPool(p) => format!("{p:?}"),
+        Kernel::AvgPool(p) => format!("{p:?}"),
+        Kernel::Add(p) => format!("{p:?}"),
+        Kernel::Mul(p) => format!("{p:?}"),
+        Kernel::Lut(p) => format!("{p:?}"),
+        Kernel::Softmax(p) => format!("{p:?}"),
+        Kernel::Copy(p) => format!("{p:?}"),
+    }
+}

@@ -1,0 +1,313 @@
+//! Planning: from a quantized graph to a schedule with offsets.
+//!
+//! In: a quantized [`Module`]. Out: a [`Plan`]: steps in order, each with the
+//! kernel calls it makes and the arena bytes and constants that they get.
+//! Invariant: [`verify`] has proven every plan that [`plan()`] returns; code that
+//! needs offsets cannot be reached without one.
+
+pub mod arena;
+mod display;
+pub mod family;
+pub mod ids;
+mod liveness;
+mod schedule;
+pub mod verify;
+mod weights;
+
+use std::collections::BTreeMap;
+
+pub use ids::{ArenaRange, BufferId, ConstRange, StepId, Time};
+
+use crate::Module;
+use crate::ir::{NodeId, QuantParams, Shape, ValueId};
+use crate::lower::{Kernel, LowerError, Lowered};
+use crate::ops;
+
+/// A model ready to be emitted; see the module's text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The model's name.
+    pub name: String,
+    /// What runs, in order.
+    pub steps: Vec<Step>,
+    /// The buffers of the arena.
+    pub buffers: Vec<Buffer>,
+    /// Size of the arena: inputs, outputs, everything between and scratch.
+    pub arena_bytes: usize,
+    /// The largest sum of bytes that are needed at one moment under this
+    /// schedule: no arrangement of whole tensors needs less.
+    pub live_bound_bytes: usize,
+    /// The step at which that sum is reached; `None` where it is reached before
+    /// the first or after the last step.
+    pub peak_step: Option<StepId>,
+    /// The constants of all calls; a 4-byte word is little-endian.
+    pub weights: Vec<u8>,
+    /// What the caller writes, in the model's order.
+    pub inputs: Vec<IoPlan>,
+    /// What the caller reads, in the model's order.
+    pub outputs: Vec<IoPlan>,
+}
+
+/// A node of the graph at its place in the schedule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The node.
+    pub node: NodeId,
+    /// The ONNX node's name.
+    pub name: String,
+    /// The ONNX operator.
+    pub onnx_op: String,
+    /// Names of the ONNX nodes that were fused into it.
+    pub fused: Vec<String>,
+    /// The activations that it reads.
+    pub inputs: Vec<ValueId>,
+    /// The activation that it makes.
+    pub output: ValueId,
+    /// Where that lies.
+    pub output_range: ArenaRange,
+    /// How it is made.
+    pub work: Work,
+    /// Bytes of the arena that are in use while it runs.
+    pub live_bytes: usize,
+    /// Multiply-accumulates.
+    pub macs: u64,
+}
+
+/// What a step does. Another kind of work (rows through line buffers) is another
+/// variant; everything that walks a plan matches on this enum.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// Nothing: the output is the input's bytes under another shape.
+    View,
+    /// Whole tensors, one call after the other; rows are contiguous.
+    Whole(Vec<PlannedCall>),
+}
+
+impl Work {
+    /// The calls that it makes.
+    pub fn calls(&self) -> &[PlannedCall] {
+        match self {
+            Work::View => &[],
+            Work::Whole(calls) => calls,
+        }
+    }
+}
+
+/// A kernel call with everything that it gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedCall {
+    /// Which kernel, with what parameters.
+    pub kernel: Kernel,
+    /// Its constants; empty where it has none.
+    pub consts: ConstRange,
+    /// The activations that it reads.
+    pub inputs: Vec<Operand>,
+    /// The bytes that it writes.
+    pub output: ArenaRange,
+    /// Its private bytes; empty where it needs none.
+    pub scratch: ArenaRange,
+    /// Positions of the operands whose very bytes the output may be.
+    pub in_place: Vec<usize>,
+}
+
+/// An activation as a call reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operand {
+    /// Which one.
+    pub value: ValueId,
+    /// Where it lies.
+    pub range: ArenaRange,
+}
+
+/// Bytes of the arena for some time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Buffer {
+    /// What it holds.
+    pub kind: BufferKind,
+    /// Size.
+    pub bytes: usize,
+    /// Its offset is a multiple of this power of two.
+    pub align: usize,
+    /// The moment at which it is first written.
+    pub first: Time,
+    /// The moment at which it is last read.
+    pub last: Time,
+    /// First byte, from the start of the arena.
+    pub offset: usize,
+}
+
+impl Buffer {
+    /// Where it lies.
+    pub fn range(&self) -> ArenaRange {
+        ArenaRange { offset: self.offset, bytes: self.bytes }
+    }
+}
+
+/// What a buffer holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BufferKind {
+    /// Values that are views of each other, or follow each other in place.
+    Values(Vec<ValueId>),
+    /// Private bytes of a call.
+    Scratch {
+        /// The step.
+        step: StepId,
+        /// Position of the call in the step.
+        call: usize,
+    },
+}
+
+/// A graph input or output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IoPlan {
+    /// The value.
+    pub value: ValueId,
+    /// The ONNX tensor's name.
+    pub name: String,
+    /// Dimensions as the caller sees them.
+    pub shape: Shape,
+    /// Where it lies.
+    pub range: ArenaRange,
+    /// What its codes mean.
+    pub params: QuantParams,
+    /// For an input: whether a run writes over it, so that the caller must fill
+    /// it again. `false` for outputs.
+    pub overwritten: bool,
+}
+
+/// A model that cannot be planned.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// A node whose integers do not fit the kernels.
+    #[error("node '{node}' ({op}): {source}")]
+    Lower {
+        /// The ONNX node.
+        node: String,
+        /// The ONNX operator.
+        op: String,
+        /// Why.
+        source: LowerError,
+    },
+    /// A plan that its own verifier refuses.
+    #[error("tinyc bug: the plan violates {0}; please report it with the model")]
+    Bug(String),
+}
+
+/// Plans a quantized module.
+///
+/// # Errors
+/// [`PlanError::Lower`] for the first node whose integers do not fit.
+pub fn plan(module: &Module) -> Result<Plan, PlanError> {
+    let graph = &module.graph;
+    let mut steps: Vec<(NodeId, Lowered)> = Vec::new();
+    for id in schedule::schedule(graph) {
+        let lowered = ops::lower(graph, &module.quant, id).map_err(|source| PlanError::Lower {
+            node: graph.node(id).name.clone(),
+            op: graph.node(id).onnx_op.clone(),
+            source,
+        })?;
+        steps.push((id, lowered));
+    }
+    assemble(module, steps)
+}
+
+/// Plans nodes that are lowered already, in the order given.
+///
+/// # Errors
+/// [`PlanError::Bug`] where the result does not pass [`verify`].
+pub fn assemble(module: &Module, steps: Vec<(NodeId, Lowered)>) -> Result<Plan, PlanError> {
+    let graph = &module.graph;
+    let mut lives = liveness::lives(graph, &steps).map_err(PlanError::Bug)?;
+    let blocks: Vec<arena::Block> = lives
+        .buffers
+        .iter()
+        .map(|b| arena::Block { bytes: b.bytes, align: b.align, first: b.first, last: b.last })
+        .collect();
+    let packing = arena::pack(&blocks);
+    for (buffer, &offset) in lives.buffers.iter_mut().zip(&packing.offsets) {
+        buffer.offset = offset;
+    }
+    let range_of: BTreeMap<ValueId, ArenaRange> =
+        lives.buffer_of.iter().map(|(&v, b)| (v, lives.buffers[b.index()].range())).collect();
+    let mut blob = weights::Blob::default();
+    let steps: Vec<Step> = steps
+        .into_iter()
+        .enumerate()
+        .map(|(index, (id, lowered))| {
+            let node = graph.node(id);
+            let step = StepId(index as u32);
+            let work = if lowered.is_view() {
+                Work::View
+            } else {
+                Work::Whole(planned(lowered, &lives, step, &range_of, range_of[&node.output], &mut blob))
+            };
+            Step {
+                node: id,
+                name: node.name.clone(),
+                onnx_op: node.onnx_op.clone(),
+                fused: node.fused.clone(),
+                inputs: graph.activations(id),
+                output: node.output,
+                output_range: range_of[&node.output],
+                work,
+                live_bytes: arena::live_bytes(&blocks, step.time().index()),
+                macs: ops::macs(graph, id),
+            }
+        })
+        .collect();
+    let live_bound_bytes = arena::lower_bound(&blocks);
+    let io = |&value: &ValueId, is_input: bool| IoPlan {
+        value,
+        name: graph.value(value).name.clone(),
+        shape: graph.shape(value).clone(),
+        range: range_of[&value],
+        params: module.quant.activation(value),
+        overwritten: is_input && writes_over(&steps, range_of[&value]),
+    };
+    let plan = Plan {
+        name: graph.name.clone(),
+        inputs: graph.inputs.iter().map(|v| io(v, true)).collect(),
+        outputs: graph.outputs.iter().map(|v| io(v, false)).collect(),
+        peak_step: (0..steps.len())
+            .find(|&s| steps[s].live_bytes == live_bound_bytes)
+            .map(|s| StepId(s as u32)),
+        steps,
+        buffers: lives.buffers,
+        arena_bytes: packing.total_bytes,
+        live_bound_bytes,
+        weights: blob.finish(),
+    };
+    verify::verify(&plan).map_err(PlanError::Bug)?;
+    Ok(plan)
+}
+
+/// The calls of a step with their ranges.
+fn planned(
+    lowered: Lowered,
+    lives: &liveness::Lives,
+    step: StepId,
+    range_of: &BTreeMap<ValueId, ArenaRange>,
+    output: ArenaRange,
+    blob: &mut weights::Blob,
+) -> Vec<PlannedCall> {
+    let scratch = &lives.scratch[step.index()];
+    let in_place = lowered.in_place;
+    lowered
+        .calls
+        .into_iter()
+        .zip(scratch)
+        .map(|(call, scratch)| PlannedCall {
+            kernel: call.kernel,
+            consts: blob.add(call.consts),
+            inputs: call.inputs.iter().map(|&value| Operand { value, range: range_of[&value] }).collect(),
+            output,
+            scratch: scratch.map(|b| lives.buffers[b.index()].range()).unwrap_or_default(),
+            in_place: in_place.clone(),
+        })
+        .collect()
+}
+
+/// Whether any call writes into a range.
+fn writes_over(steps: &[Step], range: ArenaRange) -> bool {
+    steps.iter().flat_map(|s| s.work.calls()).any(|c| c.output.overlaps(&range) || c.scratch.overlaps(&range))
+}

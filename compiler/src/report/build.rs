@@ -1,0 +1,230 @@
+//! The facts of a build.
+//!
+//! In: a [`Compiled`] model, its target and budgets, where the crate went. Out:
+//! [`BuildReport`]. Invariant: every field says what is known; what is not known
+//! is null, never a guess in disguise.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::memory::{self, Budgets, Footprint, MemoryUse};
+use crate::compile::{Compiled, ScaleSource};
+use crate::ir::Graph;
+use crate::plan::Plan;
+use crate::target::Target;
+use crate::verify::metrics::Decibel;
+use crate::verify::quality::OutputQuality;
+
+/// What `tinyc build` made; docs/json.md names every field for users.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BuildReport {
+    /// The model file as given.
+    pub model: String,
+    /// Name of the target.
+    pub target: String,
+    /// Full part name of the target.
+    pub part: String,
+    /// Name of the emitted package.
+    pub package: String,
+    /// Steps that call a kernel.
+    pub layers: usize,
+    /// Multiply-accumulates of one inference; see [`crate::ops::macs`].
+    pub macs: u64,
+    /// Trained numbers in the final graph; see [`parameters`].
+    pub parameters: u64,
+    /// Bytes of constants in flash: weights, biases, multipliers, tables.
+    pub weights_bytes: u64,
+    /// Estimated code; see [`super::code_size`].
+    pub code_bytes_estimate: u64,
+    /// Bytes of the arena.
+    pub arena_bytes: u64,
+    /// The largest sum of bytes that live at one moment under this schedule.
+    pub live_bound_bytes: u64,
+    /// The layer at which that sum is reached; null where no layer runs then.
+    pub peak_step: Option<String>,
+    /// Greatest depth of the stack; null until it is known.
+    pub stack_bytes: Option<u64>,
+    /// Weights and code against the target's flash.
+    pub flash: MemoryUse,
+    /// The arena against the RAM region in which it lies.
+    pub ram: MemoryUse,
+    /// Whether flash and RAM are within their budgets.
+    pub fits: bool,
+    /// SQNR against the float oracle, of the output where it is lowest; null
+    /// without real samples.
+    pub sqnr_db: Option<Decibel>,
+    /// Samples on which that output has the same largest element as the float
+    /// oracle's, in percent; null without real samples.
+    pub top1_agreement: Option<f64>,
+    /// Every output against the float oracle; empty without real samples.
+    pub outputs: Vec<OutputRow>,
+    /// Where the scales came from.
+    pub scales: ScalesRow,
+    /// Folder of the crate.
+    pub out_dir: String,
+    /// Files of the crate.
+    pub files: Vec<FileRow>,
+    /// Dimensions of each input, in the model's order.
+    pub input_shapes: Vec<Vec<usize>>,
+    /// Dimensions of each output, in the model's order.
+    pub output_shapes: Vec<Vec<usize>>,
+    /// What was assumed or changed.
+    pub notes: Vec<String>,
+}
+
+/// An output against the float oracle.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OutputRow {
+    /// Its name.
+    pub name: String,
+    /// Samples compared.
+    pub samples: u64,
+    /// Largest absolute difference, in the output's unit; null if it is not a number.
+    pub max_abs_diff: Option<f64>,
+    /// SQNR.
+    pub sqnr_db: Option<Decibel>,
+    /// Samples with the same largest element, in percent.
+    pub top1_agreement: Option<f64>,
+}
+
+impl OutputRow {
+    /// The row of a comparison.
+    #[must_use]
+    pub fn of(quality: &OutputQuality) -> Self {
+        let diff = &quality.diff;
+        Self {
+            name: quality.name.clone(),
+            samples: diff.top1.total,
+            max_abs_diff: Some(diff.max_abs).filter(|d| d.is_finite()),
+            sqnr_db: diff.sqnr.db(),
+            top1_agreement: diff.top1.percent(),
+        }
+    }
+}
+
+/// Where the scales came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScalesRow {
+    /// `model`, `recorded`, `samples` or `synthetic`.
+    pub source: &'static str,
+    /// The quantization file or the samples.
+    pub path: Option<String>,
+    /// Samples used for calibration; 0 where the model carries its scales.
+    pub samples: usize,
+    /// How ranges were chosen.
+    pub method: String,
+}
+
+impl ScalesRow {
+    /// The scales of a compiled model.
+    #[must_use]
+    pub fn of(compiled: &Compiled) -> Self {
+        let (source, path) = match &compiled.scales {
+            ScaleSource::Model => ("model", None),
+            ScaleSource::Recorded(path) => ("recorded", Some(path)),
+            ScaleSource::Samples(path) => ("samples", Some(path)),
+            ScaleSource::Synthetic => ("synthetic", None),
+        };
+        Self {
+            source,
+            path: path.map(|p| p.display().to_string()),
+            samples: compiled.quant_file.samples,
+            method: compiled.quant_file.method.clone(),
+        }
+    }
+}
+
+/// A file of the crate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileRow {
+    /// Path within the crate, with `/`.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// What a report needs besides the compiled model.
+#[derive(Debug, Clone, Copy)]
+pub struct Emitted<'a> {
+    /// The model file.
+    pub model: &'a Path,
+    /// The chip.
+    pub target: &'a Target,
+    /// Shares of its memories.
+    pub budgets: &'a Budgets,
+    /// The package's name.
+    pub package: &'a str,
+    /// Folder of the crate.
+    pub out_dir: &'a Path,
+    /// Its files.
+    pub files: &'a [FileRow],
+}
+
+impl BuildReport {
+    /// The report of a build.
+    #[must_use]
+    pub fn new(compiled: &Compiled, emitted: &Emitted<'_>) -> Self {
+        let plan = &compiled.plan;
+        let need = Footprint::of(plan);
+        let flash = memory::flash(&need, emitted.target, emitted.budgets);
+        let ram = memory::ram(&need, emitted.target, emitted.budgets);
+        let outputs: Vec<OutputRow> = compiled.quality.iter().map(OutputRow::of).collect();
+        let worst = worst(&outputs);
+        Self {
+            model: emitted.model.display().to_string(),
+            target: emitted.target.name.clone(),
+            part: emitted.target.part.clone(),
+            package: emitted.package.to_owned(),
+            layers: layers(plan),
+            macs: plan.steps.iter().map(|step| step.macs).sum(),
+            parameters: parameters(&compiled.module.graph),
+            weights_bytes: need.weights_bytes,
+            code_bytes_estimate: need.code_bytes,
+            arena_bytes: need.arena_bytes,
+            live_bound_bytes: plan.live_bound_bytes as u64,
+            peak_step: need.peak_step,
+            stack_bytes: None,
+            flash,
+            ram,
+            fits: flash.fits() && ram.fits(),
+            sqnr_db: worst.and_then(|w| w.sqnr_db),
+            top1_agreement: worst.and_then(|w| w.top1_agreement),
+            outputs,
+            scales: ScalesRow::of(compiled),
+            out_dir: emitted.out_dir.display().to_string(),
+            files: emitted.files.to_vec(),
+            input_shapes: plan.inputs.iter().map(|io| io.shape.0.clone()).collect(),
+            output_shapes: plan.outputs.iter().map(|io| io.shape.0.clone()).collect(),
+            notes: compiled.module.notes.clone(),
+        }
+    }
+}
+
+/// The output with the lowest SQNR.
+pub(super) fn worst(outputs: &[OutputRow]) -> Option<&OutputRow> {
+    let db = |row: &OutputRow| row.sqnr_db.map_or(f64::INFINITY, |d| d.0);
+    outputs.iter().min_by(|a, b| db(a).total_cmp(&db(b)))
+}
+
+/// Steps that call a kernel: views cost nothing and do not count.
+#[must_use]
+pub fn layers(plan: &Plan) -> usize {
+    plan.steps.iter().filter(|step| !step.work.calls().is_empty()).count()
+}
+
+/// Trained numbers in the final graph: the elements of the constants that its
+/// nodes read (weights and biases, after batch normalization was folded into
+/// them). A constant that several nodes read counts once.
+#[must_use]
+pub fn parameters(graph: &Graph) -> u64 {
+    let mut constants: Vec<_> = graph
+        .order()
+        .iter()
+        .flat_map(|&id| graph.node(id).inputs.iter().copied())
+        .filter(|&value| graph.constant(value).is_some())
+        .collect();
+    constants.sort_unstable();
+    constants.dedup();
+    constants.into_iter().map(|value| graph.shape(value).elements() as u64).sum()
+}

@@ -1,0 +1,109 @@
+//! The summary that `tinyc build` ends with.
+//!
+//! In: a [`BuildReport`]. Out: a few lines with aligned labels. Invariant: it
+//! holds no fact that the report does not hold.
+
+use std::fmt;
+
+use super::build::BuildReport;
+use super::memory::MemoryUse;
+use super::short;
+use crate::target::units::{format_bytes, thousands};
+
+/// Width of the labels.
+const LABEL: usize = 10;
+
+impl fmt::Display for BuildReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} for {} ({})", self.model, self.target, self.part)?;
+        let mut line = |label: &str, text: String| writeln!(f, "  {label:LABEL$}{text}");
+        line(
+            "layers",
+            format!(
+                "{}, {} MACs, {} parameters",
+                self.layers,
+                thousands(self.macs),
+                thousands(self.parameters)
+            ),
+        )?;
+        line(
+            "flash",
+            format!(
+                "{} = weights {} + code about {}; {}",
+                format_bytes(self.flash.needed_bytes),
+                format_bytes(self.weights_bytes),
+                format_bytes(self.code_bytes_estimate),
+                verdict(&self.flash)
+            ),
+        )?;
+        let peak = self.peak_step.as_deref().map_or_else(|| "the ports".to_owned(), |step| format!("{:?}", short(step)));
+        line(
+            "RAM",
+            format!(
+                "{} arena, peak at {peak} (lower bound {}); {}",
+                format_bytes(self.arena_bytes),
+                format_bytes(self.live_bound_bytes),
+                verdict(&self.ram)
+            ),
+        )?;
+        line("stack", self.stack_bytes.map_or_else(|| "not measured".to_owned(), format_bytes))?;
+        if self.outputs.is_empty() {
+            line("accuracy", "not compared with float: no samples".to_owned())?;
+        }
+        for output in &self.outputs {
+            let sqnr = output.sqnr_db.map_or_else(|| "unknown".to_owned(), |db| db.to_string());
+            let top1 = output.top1_agreement.map_or_else(String::new, |p| format!(", top-1 agrees on {p:.1} %"));
+            line(
+                "accuracy",
+                format!("{:?}: SQNR {sqnr} against float{top1} of {} samples", output.name, output.samples),
+            )?;
+        }
+        line("scales", self.scales_text())?;
+        line("verdict", if self.fits { "fits" } else { "does not fit" }.to_owned())?;
+        self.crate_text(f)
+    }
+}
+
+impl BuildReport {
+    fn scales_text(&self) -> String {
+        let scales = &self.scales;
+        let path = scales.path.as_deref().unwrap_or_default();
+        match scales.source {
+            "model" => "carried by the model".to_owned(),
+            "recorded" => format!("recorded in {path} ({}, {} samples)", scales.method, scales.samples),
+            "samples" => format!("{} over {} samples of {path}", scales.method, scales.samples),
+            _ => format!("{} over {} SYNTHETIC inputs: pass --calib", scales.method, scales.samples),
+        }
+    }
+
+    /// The crate's files, and how to use it.
+    fn crate_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total: u64 = self.files.iter().map(|file| file.bytes).sum();
+        writeln!(f, "\n{}/ ({} files, {})", self.out_dir, self.files.len(), format_bytes(total))?;
+        let width = self.files.iter().map(|file| file.path.len()).max().unwrap_or(0);
+        for file in &self.files {
+            writeln!(f, "  {:width$}  {:>11}", file.path, format_bytes(file.bytes))?;
+        }
+        let library = self.package.replace('-', "_");
+        writeln!(f, "\n  {} = {{ path = {:?} }}", self.package, self.out_dir)?;
+        match (&self.input_shapes[..], &self.output_shapes[..]) {
+            ([input], [output]) => {
+                let elements = |shape: &[usize]| thousands(shape.iter().product::<usize>() as u64);
+                writeln!(f, "  let mut model = {library}::Model::new();")?;
+                writeln!(f, "  model.input_mut().copy_from_slice(&codes); // {} of i8", elements(input))?;
+                writeln!(f, "  let output = model.run(); // {} of i8", elements(output))
+            }
+            _ => writeln!(f, "  let mut model = {library}::Model::new(); // inputs and outputs by name: README.md"),
+        }
+    }
+}
+
+/// "within 419,430 B (80 % of 524,288)", or how much it is over.
+pub(super) fn verdict(memory: &MemoryUse) -> String {
+    let limit = memory.budget.describe(memory.total_bytes);
+    if memory.fits() {
+        format!("within {limit}")
+    } else {
+        format!("{} over {limit}", format_bytes(memory.needed_bytes - memory.limit_bytes))
+    }
+}

@@ -1,0 +1,111 @@
+//! Memory traffic: the bytes that one inference reads and writes.
+//!
+//! In: the module as imported, or a plan. Out: [`Traffic`]. Invariant: both sides
+//! count by the same rule, so that their difference is what fusion saves.
+//!
+//! The rule: a step reads each of its activations once and its constants once,
+//! and writes its output once; int8, so an element is a byte. That a kernel reads
+//! a row again for the next window is not counted: it depends on the kernel.
+//!
+//! - After fusion: the kernel calls of the plan, with the bytes they really get.
+//! - Before fusion: every ONNX node as if it were a step of its own, with the
+//!   constants that the emitted form would have: a byte a weight, a bias and a
+//!   multiplier of 4 bytes each an output channel, 256 bytes for an element-wise
+//!   function (its table), 1,024 for a softmax. The transposes that importing adds around
+//!   channel-last operators belong to no ONNX node and are not counted; reshapes
+//!   move nothing.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::Module;
+use crate::ir::{Graph, NodeId};
+use crate::ops::Op;
+use crate::plan::Plan;
+
+/// Bytes of the table of an element-wise function: one a code.
+const TABLE_BYTES: u64 = 256;
+/// Bytes of a softmax's table: one 32-bit word a difference of codes.
+const SOFTMAX_BYTES: u64 = 1024;
+/// Bytes of a bias or a multiplier.
+const WORD_BYTES: u64 = 4;
+
+/// Bytes that one inference moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Traffic {
+    /// Activations read and written.
+    pub activation_bytes: u64,
+    /// Constants read.
+    pub weights_bytes: u64,
+    /// Both.
+    pub total_bytes: u64,
+}
+
+impl Traffic {
+    fn add(&mut self, activation_bytes: u64, weights_bytes: u64) {
+        self.activation_bytes += activation_bytes;
+        self.weights_bytes += weights_bytes;
+        self.total_bytes += activation_bytes + weights_bytes;
+    }
+}
+
+/// The traffic of a plan: every kernel call.
+#[must_use]
+pub fn after_fusion(plan: &Plan) -> Traffic {
+    let mut traffic = Traffic::default();
+    for call in plan.steps.iter().flat_map(|step| step.work.calls()) {
+        let read: usize = call.inputs.iter().map(|operand| operand.range.bytes).sum();
+        // The parts of a concatenation share the output: each writes what it reads.
+        let written = match &call.kernel {
+            crate::lower::Kernel::Copy(p) if !p.fill => p.dims.iter().product(),
+            _ => call.output.bytes,
+        };
+        traffic.add((read + written) as u64, call.consts.bytes as u64);
+    }
+    traffic
+}
+
+/// The traffic of a module as imported, before any pass: every ONNX node by itself.
+#[must_use]
+pub fn before_fusion(imported: &Module) -> Traffic {
+    let graph = &imported.graph;
+    let mut by_onnx_node: BTreeMap<&str, Vec<NodeId>> = BTreeMap::new();
+    for &id in graph.order() {
+        by_onnx_node.entry(&graph.node(id).name).or_default().push(id);
+    }
+    let mut traffic = Traffic::default();
+    for nodes in by_onnx_node.values() {
+        let works = nodes.iter().any(|&id| !rearranges(&graph.node(id).op));
+        for &id in nodes.iter().filter(|&&id| !works || !rearranges(&graph.node(id).op)) {
+            let (activations, constants) = alone(graph, id);
+            traffic.add(activations, constants);
+        }
+    }
+    traffic
+}
+
+fn rearranges(op: &Op) -> bool {
+    matches!(op, Op::Transpose(_) | Op::Reshape)
+}
+
+/// Activation and constant bytes of a node that is a step of its own.
+fn alone(graph: &Graph, id: NodeId) -> (u64, u64) {
+    let node = graph.node(id);
+    if node.op == Op::Reshape {
+        return (0, 0);
+    }
+    let read: usize = graph.activations(id).iter().map(|&v| graph.shape(v).elements()).sum();
+    let activations = (read + graph.shape(node.output).elements()) as u64;
+    let constants = match &node.op {
+        Op::Conv(_) | Op::Dense => {
+            let weights = graph.shape(node.inputs[1]);
+            weights.elements() as u64 + 2 * WORD_BYTES * weights.0[0] as u64
+        }
+        Op::Affine => graph.shape(node.inputs[1]).elements() as u64 * (1 + 2 * WORD_BYTES),
+        Op::Unary(_) => TABLE_BYTES,
+        Op::Softmax => SOFTMAX_BYTES,
+        _ => 0,
+    };
+    (activations, constants)
+}

@@ -1,0 +1,151 @@
+//! Runs a plan in this process with the runtime's own kernels.
+//!
+//! In: a plan and the codes of its inputs. Out: the codes of its outputs, and on
+//! request of every step. Invariant: the arena and the order are the plan's, so
+//! that what it overwrites is overwritten here too; the emitted crate makes the
+//! very same calls.
+
+use tinyc_runtime::kernels::{add, avg_pool, conv2d, copy, dense, depthwise, lut, max_pool, mul, softmax};
+use tinyc_runtime::rows;
+use tinyc_runtime::view::{Bytes, Consts};
+
+use crate::lower::Kernel;
+use crate::plan::{ArenaRange, Plan, PlannedCall, Step, StepId};
+
+/// The alignment of arena and weights in the emitted crate.
+const ALIGN: usize = 16;
+
+/// An arena and weights to run a plan on; see the module's text.
+#[derive(Debug, Clone)]
+pub struct Simulator<'a> {
+    plan: &'a Plan,
+    arena: Vec<i8>,
+    weights: Vec<u8>,
+}
+
+impl<'a> Simulator<'a> {
+    /// An arena of zeros.
+    pub fn new(plan: &'a Plan) -> Self {
+        // Room to start at an aligned byte, wherever the vectors lie.
+        let arena = vec![0; plan.arena_bytes + ALIGN];
+        let mut weights = vec![0; plan.weights.len() + ALIGN];
+        let start = skew(weights.as_ptr().addr());
+        weights[start..start + plan.weights.len()].copy_from_slice(&plan.weights);
+        Simulator { plan, arena, weights }
+    }
+
+    /// Runs one sample; `inputs` and the result are in the plan's order.
+    ///
+    /// # Panics
+    /// If the inputs are not as many, or not as long, as the plan says.
+    pub fn run(&mut self, inputs: &[&[i8]]) -> Vec<Vec<i8>> {
+        self.run_traced(inputs, |_, _, _| ())
+    }
+
+    /// Runs one sample and shows each step's output right after the step, views
+    /// included.
+    ///
+    /// # Panics
+    /// As [`Simulator::run`].
+    pub fn run_traced(
+        &mut self,
+        inputs: &[&[i8]],
+        mut sink: impl FnMut(StepId, &Step, &[i8]),
+    ) -> Vec<Vec<i8>> {
+        let plan = self.plan;
+        let start = skew(self.arena.as_ptr().addr());
+        let arena = &mut self.arena[start..start + plan.arena_bytes];
+        let constants = skew(self.weights.as_ptr().addr());
+        let weights = &self.weights[constants..constants + plan.weights.len()];
+        assert_eq!(inputs.len(), plan.inputs.len(), "one slice of codes for each input");
+        for (io, codes) in plan.inputs.iter().zip(inputs) {
+            arena[io.range.offset..io.range.end()].copy_from_slice(codes);
+        }
+        for (index, step) in plan.steps.iter().enumerate() {
+            for planned in step.work.calls() {
+                call(planned, arena, weights);
+            }
+            let shown = step.output_range;
+            sink(StepId::of(index), step, &arena[shown.offset..shown.end()]);
+        }
+        plan.outputs.iter().map(|io| arena[io.range.offset..io.range.end()].to_vec()).collect()
+    }
+}
+
+/// Bytes from an address to the next aligned one.
+fn skew(address: usize) -> usize {
+    address.next_multiple_of(ALIGN) - address
+}
+
+/// One kernel call.
+fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
+    let arena = Bytes::from_mut(arena);
+    let at = |range: ArenaRange| arena.sub(range.offset, range.bytes);
+    let operand = |position: usize| at(planned.inputs[position].range);
+    let consts = Consts::new(&weights[planned.consts.offset..planned.consts.end()]);
+    let (output, scratch) = (at(planned.output), at(planned.scratch));
+    match &planned.kernel {
+        Kernel::Dense(p) => dense::run(p, consts, operand(0), output, scratch),
+        Kernel::Lut(p) => lut::run(p, consts, operand(0), output, scratch),
+        Kernel::Softmax(p) => softmax::run(p, consts, operand(0), output, scratch),
+        Kernel::Add(p) => add::run(p, operand(0), operand(1), output, scratch),
+        Kernel::Mul(p) => mul::run(p, operand(0), operand(1), output, scratch),
+        Kernel::Copy(p) => copy::run(p, operand(0), output, scratch),
+        Kernel::Conv2d(p) => {
+            let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
+            for oy in 0..p.out_h {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                conv2d::step(p, consts, &window, row(output, oy, p.out_w * p.out_c), scratch);
+            }
+        }
+        Kernel::Depthwise(p) => {
+            let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
+            for oy in 0..p.out_h {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                depthwise::step(p, consts, &window, row(output, oy, p.out_w * p.out_c), scratch);
+            }
+        }
+        Kernel::MaxPool(p) => {
+            let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
+            for oy in 0..p.out_h {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                max_pool::step(p, &window, row(output, oy, p.out_w * p.in_c), scratch);
+            }
+        }
+        Kernel::AvgPool(p) => {
+            let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
+            for oy in 0..p.out_h {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                let to = row(output, oy, p.out_w * p.in_c);
+                avg_pool::step(p, consts, &window, avg_pool::counted_rows(p, oy), to, scratch);
+            }
+        }
+    }
+}
+
+fn row(output: Bytes<'_>, index: usize, bytes: usize) -> Bytes<'_> {
+    output.sub(index * bytes, bytes)
+}
+
+/// The rows of an input, from which windows of any height are taken: the height
+/// is a constant of the emitted call, but known only at run time here.
+struct Rows<'a> {
+    input: Bytes<'a>,
+    row_bytes: usize,
+    rows: usize,
+    kernel_h: usize,
+    dilation: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn new(input: Bytes<'a>, row_bytes: usize, rows: usize, kernel_h: usize, dilation: usize) -> Self {
+        Rows { input, row_bytes, rows, kernel_h, dilation }
+    }
+
+    fn window(&self, first: isize) -> Vec<Option<Bytes<'a>>> {
+        let at = |tap: usize| usize::try_from(first + (tap * self.dilation) as isize).ok();
+        (0..self.kernel_h)
+            .map(|tap| at(tap).filter(|&y| y < self.rows).map(|y| row(self.input, y, self.row_bytes)))
+            .collect()
+    }
+}

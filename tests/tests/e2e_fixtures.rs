@@ -1,0 +1,196 @@
+//! Every fixture end to end: compiled, emitted, run on the host and on emulated
+//! cores, byte for byte as the naive reference; floats against ONNX Runtime's.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::{ArrayD, Axis};
+use ndarray_npy::NpzReader;
+use tinyc::compile::{CompileOptions, Silent, compile};
+use tinyc::onnx::oracle::Oracle;
+use tinyc::target::Target;
+use tinyc::verify::emulator::Core;
+use tinyc::verify::metrics::{Metric, Sqnr};
+use tinyc::verify::quality::input_codes;
+use tinyc::verify::simulate::Simulator;
+use tinyc::verify::validate::{Report, ValidateOptions, validate};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
+}
+
+fn work_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("runners")
+}
+
+/// Validates a fixture on one of its files with emulation.
+fn run(name: &str, data: &str, metric: Option<Metric>, cores: &[Core]) -> Report {
+    let target = Target::lookup("stm32f411").unwrap();
+    let mut options = ValidateOptions::new(target, &fixture(name).join(data));
+    options.metric = metric;
+    options.cores = cores.to_vec();
+    options.emulate_samples = 4;
+    options.host.work_dir = work_dir();
+    options.firmware.work_dir = work_dir();
+    let report = validate(&fixture(name).join("model.onnx"), &options, &Silent).unwrap();
+    assert!(report.identical, "{report}");
+    assert_eq!(report.emulated.len(), cores.len());
+    report
+}
+
+/// The float oracle against what ONNX Runtime gave, to `tolerance`.
+fn check_oracle(name: &str, tolerance: f32) {
+    let (source, module) = tinyc::compile::import(&fixture(name).join("model.onnx")).unwrap();
+    let expected = Expected::read(name);
+    let outputs: Vec<String> = module.ports.outputs.iter().map(|p| p.name.clone()).collect();
+    let oracle = Oracle::new(&source.model, &outputs).unwrap();
+    for sample in 0..expected.samples {
+        let inputs: Vec<Vec<f32>> =
+            module.ports.inputs.iter().map(|p| expected.sample(&p.name, sample)).collect();
+        for (name_of, tensor) in outputs.iter().zip(oracle.run(&inputs).unwrap()) {
+            for (got, want) in tensor.iter().zip(expected.sample(name_of, sample)) {
+                assert!(
+                    (got - want).abs() <= tolerance,
+                    "{name}, sample {sample}, {name_of}: oracle {got}, ONNX Runtime {want}"
+                );
+            }
+        }
+    }
+}
+
+/// SQNR in dB of our integers against ONNX Runtime's outputs, over all outputs.
+fn sqnr_against_onnx_runtime(name: &str) -> f64 {
+    let path = fixture(name).join("model.onnx");
+    let compiled = compile(&path, &CompileOptions::default(), &Silent, &mut |_, _| {}).unwrap();
+    let module = &compiled.module;
+    let expected = Expected::read(name);
+    let mut sqnr = Sqnr::default();
+    for sample in 0..expected.samples {
+        let codes: Vec<Vec<i8>> = module
+            .ports
+            .inputs
+            .iter()
+            .zip(&module.graph.inputs)
+            .map(|(port, &id)| {
+                let params = module.quant.activation(id);
+                expected.sample(&port.name, sample).iter().map(|&x| params.quantize(x)).collect()
+            })
+            .collect();
+        let slices: Vec<&[i8]> = codes.iter().map(Vec::as_slice).collect();
+        let outputs = Simulator::new(&compiled.plan).run(&slices);
+        for ((port, &id), codes) in module.ports.outputs.iter().zip(&module.graph.outputs).zip(outputs) {
+            let params = module.quant.activation(id);
+            let reals: Vec<f32> = codes.iter().map(|&q| params.real(q) as f32).collect();
+            sqnr.push(&expected.sample(&port.name, sample), &reals);
+        }
+    }
+    sqnr.db().unwrap().0
+}
+
+/// `expected.npz` of a fixture: arrays by ONNX name, first axis the sample.
+struct Expected {
+    arrays: Vec<(String, ArrayD<f32>)>,
+    samples: usize,
+}
+
+impl Expected {
+    fn read(name: &str) -> Expected {
+        let file = std::fs::File::open(fixture(name).join("expected.npz")).unwrap();
+        let mut npz = NpzReader::new(file).unwrap();
+        let names = npz.names().unwrap();
+        let arrays: Vec<(String, ArrayD<f32>)> = names
+            .iter()
+            .map(|array| (array.trim_end_matches(".npy").to_owned(), npz.by_name(array).unwrap()))
+            .collect();
+        let samples = arrays[0].1.len_of(Axis(0));
+        Expected { arrays, samples }
+    }
+
+    fn sample(&self, name: &str, index: usize) -> Vec<f32> {
+        let (_, array) = self.arrays.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("no {name}"));
+        array.index_axis(Axis(0), index).iter().copied().collect()
+    }
+}
+
+#[test]
+fn digits_on_every_core() {
+    let report = run("digits", "test.npz", None, &Core::ALL);
+    assert_eq!((report.samples, report.reference_samples, report.emulated_samples), (450, 32, 4));
+    assert_eq!(report.metric, Some(Metric::Accuracy));
+    // 98.89 % in float, as the script that trained it found.
+    assert!((report.score_float.unwrap() - 98.89).abs() < 0.01, "{report}");
+    assert!(report.score_int8.unwrap() >= 98.4, "{report}");
+    assert!(report.top1_agreement.unwrap() >= 99.0, "{report}");
+    check_oracle("digits", 1e-5);
+    assert!(sqnr_against_onnx_runtime("digits") >= 30.0);
+}
+
+#[test]
+fn digits_from_pixels_score_as_from_floats() {
+    let target = Target::lookup("stm32f411").unwrap();
+    let mut options = ValidateOptions::new(target, &fixture("digits").join("test_u8.npz"));
+    let dir = tempfile::tempdir().unwrap();
+    let calib = dir.path().join("pixels.npz");
+    // The first pixels of the test set do for calibration here.
+    std::fs::copy(fixture("digits").join("test_u8.npz"), &calib).unwrap();
+    options.compile.calib = Some(calib);
+    options.compile.preprocess = tinyc::samples::Preprocess::from_options(None, Some("16"), false).unwrap();
+    options.host.work_dir = work_dir();
+    let report = validate(&fixture("digits").join("model.onnx"), &options, &Silent).unwrap();
+    assert!(report.identical, "{report}");
+    assert!((report.score_float.unwrap() - 98.89).abs() < 0.01, "{report}");
+}
+
+#[test]
+fn digits_qdq_on_every_core() {
+    let report = run("digits_qdq", "test.npz", None, &Core::ALL);
+    // ONNX Runtime scores 99.56 % on the same file.
+    assert!((report.score_int8.unwrap() - 99.56).abs() <= 0.3, "{report}");
+    assert!(sqnr_against_onnx_runtime("digits_qdq") >= 40.0);
+}
+
+#[test]
+fn digits_qdq_with_unsigned_activations() {
+    let report = run("digits_qdq_u8", "test.npz", None, &[Core::M4]);
+    // ONNX Runtime scores 99.11 % on the same file.
+    assert!((report.score_int8.unwrap() - 99.11).abs() <= 0.3, "{report}");
+    assert!(sqnr_against_onnx_runtime("digits_qdq_u8") >= 40.0);
+}
+
+#[test]
+fn a_requantization_that_shifts_to_the_left() {
+    run("shift", "model.calib.npz", None, &[Core::M4]);
+    // The same scales on both sides: at most one code apart, and rarely.
+    assert!(sqnr_against_onnx_runtime("shift") >= 45.0);
+}
+
+#[test]
+fn a_residual_block() {
+    run("residual", "model.calib.npz", None, &[Core::M4]);
+    check_oracle("residual", 1e-4);
+    assert!(sqnr_against_onnx_runtime("residual") >= 30.0);
+}
+
+#[test]
+fn a_depthwise_block_as_tf2onnx_writes_it() {
+    run("depthwise", "model.calib.npz", None, &[Core::M4]);
+    check_oracle("depthwise", 1e-5);
+    assert!(sqnr_against_onnx_runtime("depthwise") >= 30.0);
+}
+
+#[test]
+fn convolutions_over_time() {
+    run("conv1d", "model.calib.npz", None, &[Core::M4]);
+    check_oracle("conv1d", 1e-4);
+    assert!(sqnr_against_onnx_runtime("conv1d") >= 30.0);
+}
+
+#[test]
+fn two_inputs_and_two_outputs() {
+    let report = run("multi_io", "model.calib.npz", None, &[Core::M4]);
+    let names: Vec<&str> = report.outputs.iter().map(|o| o.name.as_str()).collect();
+    assert_eq!(names, ["class", "value"]);
+    assert_eq!(report.outputs[1].top1_agreement, None, "one element has no top class");
+    assert_eq!(report.metric, None, "the set has no labels");
+    check_oracle("multi_io", 1e-5);
+    assert!(sqnr_against_onnx_runtime("multi_io") >= 30.0);
+}

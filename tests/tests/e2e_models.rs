@@ -1,0 +1,175 @@
+//! Larger trained models end to end, where they are at hand: the environment
+//! variable TINYC_MODELS names a folder that holds `models/` and `data/` (layout in
+//! `tinyc_tests::models`). Few samples, so that the run stays short: the accuracy
+//! on full sets is the command `accuracy`'s.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use tinyc::compile::{Silent, compile, import};
+use tinyc::onnx::OnnxError;
+use tinyc::target::Budget;
+use tinyc::verify::emulator::Core;
+use tinyc::verify::validate::validate_compiled;
+use tinyc_tests::models::{CASES, Case, Form, REFUSED, model_path};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
+
+/// The folders of models and data; `None`, said loudly, where there are none.
+fn folders() -> Option<(PathBuf, PathBuf)> {
+    let given = std::env::var_os("TINYC_MODELS").map(PathBuf::from);
+    let folders = given.as_ref().map(|root| (root.join("models"), root.join("data")));
+    if let Some((models, data)) = &folders
+        && models.join("float").is_dir()
+        && data.is_dir()
+    {
+        return folders;
+    }
+    let what = match &given {
+        Some(root) => format!("TINYC_MODELS is {}, which does not hold models/float and data", root.display()),
+        None => "TINYC_MODELS is not set".to_owned(),
+    };
+    assert!(std::env::var_os("CI").is_none(), "{what}: the tests on real models must run in CI");
+    assert!(given.is_none(), "{what}");
+    // Past the capture of the test harness: this must be seen.
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "\n*** NOT RUN: tests on real models, because {what} ***\n");
+    None
+}
+
+fn work_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("runners")
+}
+
+/// Builds, fits, identical bytes, no panic path, and an accuracy that is sane.
+fn check(case: &Case, cores: &[Core]) {
+    let Some((models, data)) = folders() else { return };
+    let scratch = tempfile::tempdir().unwrap();
+    let mut options = case.options(&data, scratch.path());
+    options.samples = Some(match case.form {
+        Form::Float => 500,
+        _ => 100,
+    });
+    options.reference_samples = 2;
+    options.emulate_samples = 1;
+    options.cores = cores.to_vec();
+    options.host.work_dir = work_dir();
+    options.firmware.work_dir = work_dir();
+    let compiled = compile(&case.path(&models), &options.compile, &Silent, &mut |_, _| {}).unwrap();
+    let limit = |bytes| Budget::default().limit_bytes(bytes);
+    assert!(compiled.plan.arena_bytes as u64 <= limit(options.target.arena_bytes()), "arena fits");
+    assert!(compiled.plan.weights.len() as u64 <= limit(options.target.flash_bytes()), "weights fit");
+    // Linking the firmware proves that it has no panic path.
+    let report = validate_compiled(&compiled, &options, &Silent).unwrap();
+    assert!(report.identical, "{report}");
+    assert_eq!(report.emulated.len(), cores.len());
+    let (float, int8) = (report.score_float.unwrap(), report.score_int8.unwrap());
+    // On so few samples one more miss counts 0.2 to 1 points.
+    let (tolerance, agreement) = if case.form == Form::Float { (1.5, 96.0) } else { (3.0, 93.0) };
+    match case.metric {
+        tinyc::verify::metrics::Metric::Accuracy => {
+            assert!(float - int8 <= tolerance, "{report}");
+            assert!(report.top1_agreement.unwrap() >= agreement, "{report}");
+        }
+        _ => assert!(float - int8 <= 0.02, "{report}"),
+    }
+}
+
+fn case(name: &str, form: Form) -> &'static Case {
+    CASES.iter().find(|c| c.name == name && c.form == form).unwrap()
+}
+
+macro_rules! models {
+    ($($test:ident: $name:literal, $form:ident, $cores:expr;)*) => {
+        $(#[test]
+        fn $test() {
+            check(case($name, Form::$form), $cores);
+        })*
+
+        #[test]
+        fn every_case_has_its_test() {
+            let tested = [$(($name, Form::$form.label())),*];
+            let cases: Vec<_> = CASES.iter().map(|c| (c.name, c.form.label())).collect();
+            assert_eq!(cases, tested);
+        }
+    };
+}
+
+const M4: &[Core] = &[Core::M4];
+
+models! {
+    mnist_cnn: "mnist_cnn", Float, M4;
+    mnist_cnn_sparse: "mnist_cnn_ft60sparse", Float, M4;
+    har_mlp: "har_mlp", Float, M4;
+    har_mlp_sparse: "har_mlp_ft60sparse", Float, M4;
+    har_cnn1d: "har_cnn1d", Float, M4;
+    kws_dscnn: "kws_dscnn", Float, &Core::ALL;
+    ic_resnet8: "ic_resnet8", Float, M4;
+    vww_mobilenet: "vww_mobilenet025", Float, M4;
+    ad_autoencoder: "ad_autoencoder", Float, M4;
+    cifar_mobilenetv2: "cifar_mobilenetv2_035", Float, M4;
+    mnist_cnn_ort: "mnist_cnn", QdqOrt, M4;
+    har_mlp_ort: "har_mlp", QdqOrt, M4;
+    har_cnn1d_ort: "har_cnn1d", QdqOrt, M4;
+    kws_dscnn_ort: "kws_dscnn", QdqOrt, &Core::ALL;
+    ic_resnet8_ort: "ic_resnet8", QdqOrt, M4;
+    vww_mobilenet_ort: "vww_mobilenet025", QdqOrt, M4;
+    ad_autoencoder_ort: "ad_autoencoder", QdqOrt, M4;
+    cifar_mobilenetv2_ort: "cifar_mobilenetv2_035", QdqOrt, M4;
+    kws_dscnn_tflite: "kws_dscnn", QdqTflite, &Core::ALL;
+    ic_resnet8_tflite: "ic_resnet8", QdqTflite, M4;
+    vww_mobilenet_tflite: "vww_mobilenet025", QdqTflite, M4;
+    ad_autoencoder_tflite: "ad_autoencoder", QdqTflite, M4;
+}
+
+/// Operators that compile (issue: the list of the first release), with constant weights for MatMul.
+const COMPILED: [&str; 35] = [
+    "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear",
+    "Dropout", "Flatten", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish",
+    "Identity", "LeakyRelu", "MatMul", "MaxPool", "Mul", "Pad", "QuantizeLinear", "ReduceMean", "Relu",
+    "Reshape", "Shape", "Sigmoid", "Softmax", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Div",
+    "Cast",
+];
+
+/// Names of the nodes that cannot be compiled, found without the importer: nodes
+/// on data (not on constants or shapes) of another operator, and MatMul of two
+/// data tensors.
+fn uncompilable(graph: &GraphProto) -> BTreeSet<String> {
+    let mut constant: BTreeSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    constant.insert("");
+    let mut names = BTreeSet::new();
+    for node in &graph.node {
+        let NodeProto { op_type, input, output, .. } = node;
+        let fixed = |name: &String| constant.contains(name.as_str());
+        if op_type == "Shape" || input.iter().all(fixed) {
+            constant.extend(output.iter().map(String::as_str));
+        } else if !COMPILED.contains(&op_type.as_str())
+            || (op_type == "MatMul" && !input.iter().any(fixed))
+        {
+            names.insert(node.name.clone());
+        }
+    }
+    names
+}
+
+#[test]
+fn models_beyond_the_operators_list_all_their_nodes_at_once() {
+    let Some((models, _)) = folders() else { return };
+    for (name, form) in REFUSED {
+        let path = model_path(&models, name, form);
+        let proto = ModelProto::decode(&std::fs::read(&path).unwrap()[..]).unwrap();
+        let expected = uncompilable(&proto.graph.unwrap());
+        assert!(!expected.is_empty());
+        let error = match import(&path) {
+            Err(tinyc::compile::CompileError::Onnx(error)) => error,
+            other => panic!("{name}: {other:?}"),
+        };
+        let message = error.to_string();
+        let OnnxError::Nodes(problems) = error else { panic!("{name}: {message}") };
+        let named: BTreeSet<String> = problems.iter().map(|p| p.node.clone()).collect();
+        assert_eq!(named, expected, "{name} ({}): {message}", form.label());
+        for node in &expected {
+            assert!(message.contains(node), "{node} is not in: {message}");
+        }
+    }
+}
