@@ -12,7 +12,9 @@ use crate::passes::{self, Context, Half, PassError, Scales};
 use crate::plan::{self, Plan, PlanError};
 use crate::quant::calibrate::{Method, Ranges, calibrate};
 use crate::quant::file::{QuantFile, QuantFileError};
-use crate::samples::{InputQuant, InputSpec, Preprocess, SampleError, SampleFile, Samples, find_beside, sha256_hex};
+use crate::samples::{
+    InputQuant, InputSpec, Preprocess, SampleError, SampleFile, Samples, find_beside, sha256_hex,
+};
 use crate::verify::quality::{self, OutputQuality};
 use crate::{Module, Ports};
 
@@ -182,7 +184,11 @@ pub fn compile(
                 _ => None,
             },
             samples: if scales == ScaleSource::Model { 0 } else { used.as_ref().map_or(0, Samples::len) },
-            method: if scales == ScaleSource::Model { "carried by the model".into() } else { method.to_string() },
+            method: if scales == ScaleSource::Model {
+                "carried by the model".into()
+            } else {
+                method.to_string()
+            },
             no_softmax,
             preprocess: wanted.clone(),
             tensors: Vec::new(),

@@ -158,9 +158,19 @@ const CIFAR: Case = Case {
 /// Every model that must compile.
 pub const CASES: [Case; 22] = [
     float(MNIST, 0.3, Some(99.5)),
-    Case { name: "mnist_cnn_ft60sparse", onnx_runtime: Some(98.88), onnx_runtime_agreement: None, ..float(MNIST, 0.3, None) },
+    Case {
+        name: "mnist_cnn_ft60sparse",
+        onnx_runtime: Some(98.88),
+        onnx_runtime_agreement: None,
+        ..float(MNIST, 0.3, None)
+    },
     float(HAR, 0.3, Some(99.0)),
-    Case { name: "har_mlp_ft60sparse", onnx_runtime: Some(94.89), onnx_runtime_agreement: None, ..float(HAR, 0.3, None) },
+    Case {
+        name: "har_mlp_ft60sparse",
+        onnx_runtime: Some(94.89),
+        onnx_runtime_agreement: None,
+        ..float(HAR, 0.3, None)
+    },
     float(CNN1D, 0.3, Some(99.3)),
     float(KWS, 0.3, Some(97.5)),
     float(IC, 0.3, Some(97.2)),
@@ -238,7 +248,8 @@ fn channels_first(from: &Path, to: &Path) -> PathBuf {
     let y: Option<Array1<u8>> = npz.by_name("y").ok();
     let x = x.permuted_axes([0, 3, 1, 2]).as_standard_layout().into_owned();
     // Beside its final place first: another thread may be making the same file.
-    let part = tempfile::NamedTempFile::new_in(to.parent().unwrap_or(Path::new("."))).expect("scratch folder");
+    let part =
+        tempfile::NamedTempFile::new_in(to.parent().unwrap_or(Path::new("."))).expect("scratch folder");
     let mut out = NpzWriter::new(part.as_file());
     out.add_array("x", &x).expect("scratch file");
     if let Some(y) = y {

@@ -26,7 +26,9 @@ fn folders() -> Option<(PathBuf, PathBuf)> {
         return folders;
     }
     let what = match &given {
-        Some(root) => format!("TINYC_MODELS is {}, which does not hold models/float and data", root.display()),
+        Some(root) => {
+            format!("TINYC_MODELS is {}, which does not hold models/float and data", root.display())
+        }
         None => "TINYC_MODELS is not set".to_owned(),
     };
     assert!(std::env::var_os("CI").is_none(), "{what}: the tests on real models must run in CI");
@@ -124,10 +126,40 @@ models! {
 
 /// Operators that compile (issue: the list of the first release), with constant weights for MatMul.
 const COMPILED: [&str; 35] = [
-    "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear",
-    "Dropout", "Flatten", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish",
-    "Identity", "LeakyRelu", "MatMul", "MaxPool", "Mul", "Pad", "QuantizeLinear", "ReduceMean", "Relu",
-    "Reshape", "Shape", "Sigmoid", "Softmax", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Div",
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Clip",
+    "Concat",
+    "Constant",
+    "Conv",
+    "DequantizeLinear",
+    "Dropout",
+    "Flatten",
+    "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "LeakyRelu",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "Pad",
+    "QuantizeLinear",
+    "ReduceMean",
+    "Relu",
+    "Reshape",
+    "Shape",
+    "Sigmoid",
+    "Softmax",
+    "Squeeze",
+    "Sub",
+    "Tanh",
+    "Transpose",
+    "Unsqueeze",
+    "Div",
     "Cast",
 ];
 
@@ -143,9 +175,7 @@ fn uncompilable(graph: &GraphProto) -> BTreeSet<String> {
         let fixed = |name: &String| constant.contains(name.as_str());
         if op_type == "Shape" || input.iter().all(fixed) {
             constant.extend(output.iter().map(String::as_str));
-        } else if !COMPILED.contains(&op_type.as_str())
-            || (op_type == "MatMul" && !input.iter().any(fixed))
-        {
+        } else if !COMPILED.contains(&op_type.as_str()) || (op_type == "MatMul" && !input.iter().any(fixed)) {
             names.insert(node.name.clone());
         }
     }

@@ -40,7 +40,8 @@ fn compile_case(case: Case, folder: &Path) -> Done {
     let mut npz = NpzWriter::new(std::fs::File::create(home.join("case.calib.npz")).unwrap());
     for (input, data) in case.inputs.iter().zip(&data) {
         let shape: Vec<usize> = [SAMPLES].into_iter().chain(input.shape[1..].iter().copied()).collect();
-        npz.add_array(input.name.as_str(), &ArrayD::from_shape_vec(IxDyn(&shape), data.clone()).unwrap()).unwrap();
+        npz.add_array(input.name.as_str(), &ArrayD::from_shape_vec(IxDyn(&shape), data.clone()).unwrap())
+            .unwrap();
     }
     npz.finish().unwrap();
     let compiled = compile(&model, &CompileOptions::default(), &Silent, &mut |_, _| {})
@@ -113,7 +114,11 @@ fn against_oracle(done: &Done) -> Result<(), String> {
             floats.iter().zip(expected).zip(&module.graph.outputs).zip(&done.case.output_shapes)
         {
             if float.shape() != &shape[..] || float.len() != codes.len() {
-                return Err(format!("the oracle gives {:?}, {} codes, {shape:?} expected", float.shape(), codes.len()));
+                return Err(format!(
+                    "the oracle gives {:?}, {} codes, {shape:?} expected",
+                    float.shape(),
+                    codes.len()
+                ));
             }
             let params = module.quant.activation(id);
             for (&x, &q) in float.iter().zip(codes) {
@@ -201,7 +206,8 @@ fn one_case_an_operator_gives_the_same_bytes_on_the_emulated_core() {
         .filter_map(|d| {
             let emitted = emit(&d, folder.path());
             let options = FirmwareOptions { work_dir: work_dir(), ..FirmwareOptions::default() };
-            let firmware = Firmware::build(&emitted, Core::M4, options).unwrap_or_else(|e| panic!("{}: {e}", d.case.name));
+            let firmware = Firmware::build(&emitted, Core::M4, options)
+                .unwrap_or_else(|e| panic!("{}: {e}", d.case.name));
             let inputs: Vec<i8> = d.codes[..2].iter().flat_map(|c| joined(c)).collect();
             let expected: Vec<i8> = d.expected[..2].iter().flat_map(|c| joined(c)).collect();
             let got = firmware.run(&inputs).unwrap_or_else(|e| panic!("{}: {e}", d.case.name));

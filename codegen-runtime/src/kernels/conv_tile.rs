@@ -67,7 +67,7 @@ impl Params {
 
     /// Whether output pixel `i` reads input pixel `i` and nothing else, so that
     /// rows which lie one after the other are one row.
-    const fn pointwise(&self) -> bool {
+    pub const fn pointwise(&self) -> bool {
         self.kernel_h == 1
             && self.kernel_w == 1
             && self.stride_h == 1

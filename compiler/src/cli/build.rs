@@ -14,7 +14,7 @@ use tinyc::compile::{CompileOptions, Compiled, compile, input_specs};
 use tinyc::ir::print::print;
 use tinyc::passes::PIPELINE;
 use tinyc::report::build::Emitted;
-use tinyc::report::{BuildReport, Budgets, FileRow, Footprint, memory};
+use tinyc::report::{Budgets, BuildReport, FileRow, Footprint, memory};
 use tinyc::samples::{Preprocess, SampleFile, Samples, find_beside};
 use tinyc::target::{Budget, Target};
 use tinyc::verify::quality::input_codes;

@@ -172,7 +172,10 @@ pub fn rows() -> Vec<Row> {
     let mut rows: Vec<Row> = TABLE.iter().map(|e| Row { op: e.onnx, limits: e.limits }).collect();
     rows.extend([
         Row { op: "Constant", limits: "folded before import, with all arithmetic on constants and shapes" },
-        Row { op: "DequantizeLinear", limits: "activations per tensor, weights per tensor or channel; int8, uint8, int32 bias" },
+        Row {
+            op: "DequantizeLinear",
+            limits: "activations per tensor, weights per tensor or channel; int8, uint8, int32 bias",
+        },
         Row { op: "QuantizeLinear", limits: "per tensor, int8 or uint8, constant scale" },
     ]);
     rows.sort_by_key(|r| r.op);

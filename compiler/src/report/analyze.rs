@@ -205,7 +205,13 @@ fn imbalance(graph: &Graph, id: NodeId) -> Option<f64> {
     }
 }
 
-fn totals(plan: &Plan, graph: &Graph, imported: &Module, layers: &[LayerRow], outputs: &[OutputRow]) -> Totals {
+fn totals(
+    plan: &Plan,
+    graph: &Graph,
+    imported: &Module,
+    layers: &[LayerRow],
+    outputs: &[OutputRow],
+) -> Totals {
     let macs: u64 = plan.steps.iter().map(|step| step.macs).sum();
     let parameters = build::parameters(graph);
     let weights_bytes = plan.weights.len() as u64;

@@ -20,7 +20,10 @@ impl fmt::Display for AnalyzeReport {
         writeln!(f, "{}\n", layers(&self.layers))?;
         let totals = &self.totals;
         let mut line = |label: &str, text: String| writeln!(f, "{label:LABEL$}{text}");
-        let peak = totals.peak_step.as_deref().map_or_else(|| "the ports".to_owned(), |step| format!("{:?}", short(step)));
+        let peak = totals
+            .peak_step
+            .as_deref()
+            .map_or_else(|| "the ports".to_owned(), |step| format!("{:?}", short(step)));
         line(
             "layers",
             format!(
@@ -47,7 +50,9 @@ impl fmt::Display for AnalyzeReport {
                 format_bytes(totals.arena_bytes)
             ),
         )?;
-        let stack = totals.stack_bytes.map_or_else(|| "stack not measured".to_owned(), |b| format!("stack {}", format_bytes(b)));
+        let stack = totals
+            .stack_bytes
+            .map_or_else(|| "stack not measured".to_owned(), |b| format!("stack {}", format_bytes(b)));
         line(
             "peak working memory",
             format!("{} = weights + activations ({stack})", format_bytes(totals.peak_working_memory_bytes)),
@@ -62,7 +67,10 @@ impl fmt::Display for AnalyzeReport {
             ),
         )?;
         line("compute to memory", or_dash(totals.macs_per_byte.map(|r| format!("{r:.2} MACs a byte"))))?;
-        line("operator reuse", or_dash(totals.operator_reuse_ratio.map(|r| format!("{r:.2} calls a kernel"))))?;
+        line(
+            "operator reuse",
+            or_dash(totals.operator_reuse_ratio.map(|r| format!("{r:.2} calls a kernel"))),
+        )?;
         line(
             "channel imbalance",
             or_dash(totals.channel_imbalance.map(|r| format!("{r:.2} at most (largest to median range)"))),
@@ -89,7 +97,17 @@ fn layers(rows: &[LayerRow]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
-        "layer", "op", "kernel", "input", "output", "MACs", "params", "weights B", "output B", "live B", "imbalance",
+        "layer",
+        "op",
+        "kernel",
+        "input",
+        "output",
+        "MACs",
+        "params",
+        "weights B",
+        "output B",
+        "live B",
+        "imbalance",
         "SQNR",
     ]);
     for row in rows {

@@ -36,7 +36,10 @@ impl fmt::Display for BuildReport {
                 verdict(&self.flash)
             ),
         )?;
-        let peak = self.peak_step.as_deref().map_or_else(|| "the ports".to_owned(), |step| format!("{:?}", short(step)));
+        let peak = self
+            .peak_step
+            .as_deref()
+            .map_or_else(|| "the ports".to_owned(), |step| format!("{:?}", short(step)));
         line(
             "RAM",
             format!(
@@ -52,7 +55,8 @@ impl fmt::Display for BuildReport {
         }
         for output in &self.outputs {
             let sqnr = output.sqnr_db.map_or_else(|| "unknown".to_owned(), |db| db.to_string());
-            let top1 = output.top1_agreement.map_or_else(String::new, |p| format!(", top-1 agrees on {p:.1} %"));
+            let top1 =
+                output.top1_agreement.map_or_else(String::new, |p| format!(", top-1 agrees on {p:.1} %"));
             line(
                 "accuracy",
                 format!("{:?}: SQNR {sqnr} against float{top1} of {} samples", output.name, output.samples),
@@ -93,7 +97,10 @@ impl BuildReport {
                 writeln!(f, "  model.input_mut().copy_from_slice(&codes); // {} of i8", elements(input))?;
                 writeln!(f, "  let output = model.run(); // {} of i8", elements(output))
             }
-            _ => writeln!(f, "  let mut model = {library}::Model::new(); // inputs and outputs by name: README.md"),
+            _ => writeln!(
+                f,
+                "  let mut model = {library}::Model::new(); // inputs and outputs by name: README.md"
+            ),
         }
     }
 }

@@ -28,7 +28,8 @@ pub fn channel_imbalance(weights: &ArrayD<f32>) -> Option<f64> {
     }
     ranges.sort_by(f64::total_cmp);
     let middle = ranges.len() / 2;
-    let median = if ranges.len() % 2 == 1 { ranges[middle] } else { (ranges[middle - 1] + ranges[middle]) / 2.0 };
+    let median =
+        if ranges.len() % 2 == 1 { ranges[middle] } else { (ranges[middle - 1] + ranges[middle]) / 2.0 };
     ranges.last().map(|largest| largest / median)
 }
 

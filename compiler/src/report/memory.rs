@@ -107,7 +107,12 @@ pub struct OverBudget {
 /// # Errors
 /// [`OverBudget`] where flash or RAM is over its limit: one message for both,
 /// with the smallest of `others` that would do.
-pub fn check(need: &Footprint, target: &Target, budgets: &Budgets, others: &[Target]) -> Result<(), OverBudget> {
+pub fn check(
+    need: &Footprint,
+    target: &Target,
+    budgets: &Budgets,
+    others: &[Target],
+) -> Result<(), OverBudget> {
     let (flash_use, ram_use) = (flash(need, target, budgets), ram(need, target, budgets));
     if flash_use.fits() && ram_use.fits() {
         return Ok(());
@@ -143,7 +148,8 @@ pub fn check(need: &Footprint, target: &Target, budgets: &Budgets, others: &[Tar
         Some(other) => format!("it would fit --target {}", other.name),
         None => "no target that tinyc knows would fit it within these budgets".to_owned(),
     };
-    let physical = flash_use.needed_bytes <= flash_use.total_bytes && ram_use.needed_bytes <= ram_use.total_bytes;
+    let physical =
+        flash_use.needed_bytes <= flash_use.total_bytes && ram_use.needed_bytes <= ram_use.total_bytes;
     let raise = if physical { format!("raise {options}, or ") } else { String::new() };
     let _ = write!(message, "\n{advice}; else {raise}make the model smaller. Nothing was written.");
     Err(OverBudget { message })
@@ -211,7 +217,8 @@ mod tests {
     fn the_suggested_target_fits_and_is_the_smallest() {
         let budgets = Budgets::default();
         let need = need(100_000, 143_360);
-        let text = check(&need, &chip("stm32f411"), &budgets, Target::builtin()).expect_err("over").to_string();
+        let text =
+            check(&need, &chip("stm32f411"), &budgets, Target::builtin()).expect_err("over").to_string();
         let name = text.split("--target ").nth(1).and_then(|t| t.split(';').next()).expect("a name");
         let suggested = chip(name);
         assert!(check(&need, &suggested, &budgets, &[]).is_ok());

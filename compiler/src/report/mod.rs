@@ -39,7 +39,10 @@ mod tests {
     #[test]
     fn names_are_cut_to_what_tells_them_apart() {
         assert_eq!(short("conv1"), "conv1");
-        assert_eq!(short("model/bn/Fused;model/conv2d_2/BiasAdd;model/conv2d_2/Conv2D"), "model/conv2d_2/Conv2D");
+        assert_eq!(
+            short("model/bn/Fused;model/conv2d_2/BiasAdd;model/conv2d_2/Conv2D"),
+            "model/conv2d_2/Conv2D"
+        );
         let long = short("/m/features/features.2/conv/conv.1/conv.1.0/Conv");
         assert_eq!(long, "..tures.2/conv/conv.1/conv.1.0/Conv".to_owned());
         assert!(long.chars().count() <= 36);

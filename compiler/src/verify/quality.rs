@@ -87,15 +87,18 @@ pub fn outputs(
             let slices: Vec<&[i8]> = codes.iter().map(Vec::as_slice).collect();
             let integers = Simulator::new(plan).run(&slices);
             tick();
-            let diffs = module.graph.outputs.iter().zip(&floats).zip(&integers).map(|((&id, float), codes)| {
-                let params = module.quant.activation(id);
-                let reals: Vec<f32> = codes.iter().map(|&q| params.real(q) as f32).collect();
-                let origin = module.graph.value(id).origin.as_ref();
-                let expected = origin.and_then(|o| as_value(float, o)).unwrap_or_else(|| float.iter().copied().collect());
-                let mut diff = OutputDiff::default();
-                diff.push(&expected, &reals);
-                diff
-            });
+            let diffs =
+                module.graph.outputs.iter().zip(&floats).zip(&integers).map(|((&id, float), codes)| {
+                    let params = module.quant.activation(id);
+                    let reals: Vec<f32> = codes.iter().map(|&q| params.real(q) as f32).collect();
+                    let origin = module.graph.value(id).origin.as_ref();
+                    let expected = origin
+                        .and_then(|o| as_value(float, o))
+                        .unwrap_or_else(|| float.iter().copied().collect());
+                    let mut diff = OutputDiff::default();
+                    diff.push(&expected, &reals);
+                    diff
+                });
             Ok(diffs.collect::<Vec<_>>())
         })
         .collect::<Result<Vec<_>, OnnxError>>()?;

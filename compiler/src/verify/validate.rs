@@ -200,7 +200,8 @@ pub fn validate_compiled(
         })
         .collect();
     progress.finish();
-    let mut first_difference = sides.differing(&expected).map(|at| sides.explain(at, Side::Host(&host))).transpose()?;
+    let mut first_difference =
+        sides.differing(&expected).map(|at| sides.explain(at, Side::Host(&host))).transpose()?;
 
     let mut emulated = Vec::new();
     let emulate_samples = options.emulate_samples.min(picked.len());
@@ -216,7 +217,8 @@ pub fn validate_compiled(
         }
         emulated.push(Emulated { core: core.name(), samples: emulate_samples, stack_bytes: run.stack_bytes });
     }
-    let counts = report::Counts { host: picked.len(), reference: reference_samples, emulated: emulate_samples };
+    let counts =
+        report::Counts { host: picked.len(), reference: reference_samples, emulated: emulate_samples };
     Ok(Report::new(compiled, &options.target, counts, &scores, first_difference, emulated)?)
 }
 

@@ -128,7 +128,10 @@ fn cells(case: &Case, report: &Report) -> [String; 14] {
         report.macs.to_string(),
         report.weights_bytes.to_string(),
         report.arena_bytes.to_string(),
-        format!("{same} ({}, {}, {})", report.reference_samples, report.host_samples, report.emulated_samples),
+        format!(
+            "{same} ({}, {}, {})",
+            report.reference_samples, report.host_samples, report.emulated_samples
+        ),
     ]
 }
 
@@ -156,7 +159,8 @@ fn misses(case: &Case, report: &Report) -> Vec<String> {
     {
         miss(format!("{agreement:.2} % have float's top class, the limit is {limit} %"));
     }
-    if let (true, Some(theirs), Some(ours)) = (case.form != Form::Float, case.onnx_runtime, report.score_int8) {
+    if let (true, Some(theirs), Some(ours)) = (case.form != Form::Float, case.onnx_runtime, report.score_int8)
+    {
         let points = if case.metric == Metric::Accuracy { 1.0 } else { 100.0 };
         let apart = (ours - theirs).abs() * points;
         if apart > QDQ_TOLERANCE_POINTS + 0.005 {

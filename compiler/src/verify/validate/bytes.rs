@@ -80,7 +80,16 @@ impl Sides<'_> {
         // later, or tracing hides the difference.
         let want: Vec<i8> = module.graph.outputs.iter().flat_map(|id| expected[id].codes.clone()).collect();
         let (element, reference, got) = first(&want, outputs).unwrap_or((0, 0, 0));
-        Ok(FirstDifference { sample, place, layer: None, op: None, tensor: "the outputs".to_owned(), element, reference, got })
+        Ok(FirstDifference {
+            sample,
+            place,
+            layer: None,
+            op: None,
+            tensor: "the outputs".to_owned(),
+            element,
+            reference,
+            got,
+        })
     }
 }
 
@@ -88,7 +97,5 @@ impl Sides<'_> {
 /// one that differs from 0.
 fn first(want: &[i8], got: &[i8]) -> Option<(usize, i8, i8)> {
     let at = |codes: &[i8], i: usize| codes.get(i).copied().unwrap_or(0);
-    (0..want.len().max(got.len()))
-        .find(|&i| want.get(i) != got.get(i))
-        .map(|i| (i, at(want, i), at(got, i)))
+    (0..want.len().max(got.len())).find(|&i| want.get(i) != got.get(i)).map(|i| (i, at(want, i), at(got, i)))
 }

@@ -31,8 +31,10 @@ pub fn emit(compiled: &Compiled, target: &Target, work_dir: &Path) -> Result<Cra
     };
     let files = codegen::generate(&compiled.plan, &compiled.module, &options)?;
     let dir = work_dir.join("crates").join(format!("{package}-{}", digest(&files)));
-    let up_to_date =
-        files.0.iter().all(|(path, contents)| std::fs::read(dir.join(path)).is_ok_and(|old| old == *contents));
+    let up_to_date = files
+        .0
+        .iter()
+        .all(|(path, contents)| std::fs::read(dir.join(path)).is_ok_and(|old| old == *contents));
     if !up_to_date {
         codegen::write::write(&dir, &files)?;
     }

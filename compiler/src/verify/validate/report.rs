@@ -207,7 +207,9 @@ impl fmt::Display for Report {
             match metric {
                 Metric::Accuracy => writeln!(f, "  accuracy: float {float:.2} %, int8 {int8:.2} %")?,
                 Metric::Auc => writeln!(f, "  AUC: float {float:.4}, int8 {int8:.4}")?,
-                Metric::Mse => writeln!(f, "  AUC of reconstruction errors: float {float:.4}, int8 {int8:.4}")?,
+                Metric::Mse => {
+                    writeln!(f, "  AUC of reconstruction errors: float {float:.4}, int8 {int8:.4}")?
+                }
             }
         }
         for note in &self.notes {

@@ -106,16 +106,16 @@ impl Scores {
             codes = rest;
             let params = module.quant.activation(id);
             let origin = module.graph.value(id).origin.as_ref();
-            let float: Vec<f32> = origin
-                .and_then(|o| as_value(float, o))
-                .unwrap_or_else(|| float.iter().copied().collect());
+            let float: Vec<f32> =
+                origin.and_then(|o| as_value(float, o)).unwrap_or_else(|| float.iter().copied().collect());
             let int8: Vec<f32> = own.iter().map(|&q| params.real(q) as f32).collect();
             self.diffs[output].push(&float, &int8);
-            let code_diff = float.iter().zip(own).map(|(&x, &q)| {
-                (i16::from(params.code(x.into())) - i16::from(q)).abs()
-            });
+            let code_diff =
+                float.iter().zip(own).map(|(&x, &q)| (i16::from(params.code(x.into())) - i16::from(q)).abs());
             self.max_code_diffs[output] = code_diff.fold(self.max_code_diffs[output], i16::max);
-            if output == 0 && let Some(labels) = &self.labels {
+            if output == 0
+                && let Some(labels) = &self.labels
+            {
                 let input = if labels.metric == Metric::Mse { inputs[0].clone() } else { Vec::new() };
                 self.scored.push(Scored { index, input, float, int8 });
             }
