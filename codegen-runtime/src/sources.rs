@@ -30,7 +30,12 @@ macro_rules! sources {
 }
 
 sources! {
-    "arch/cortex_m_dsp.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
+    "arch/cortex_m_dsp.rs" needs [
+        "arch/dsp_depthwise.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/portable.rs", "requant.rs", "view.rs"
+    ],
+    "arch/dsp_depthwise.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_row.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_tile.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/portable.rs" needs ["requant.rs", "view.rs"],
     "kernels/add.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/avg_pool.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::ir::QuantParams;
+use crate::lower::KernelSet;
 use crate::onnx::{self, OnnxError, Source};
 use crate::passes::{self, Context, Half, PassError, Scales};
 use crate::plan::{self, Plan, PlanError};
@@ -40,6 +41,8 @@ pub struct CompileOptions {
     pub method: Option<Method>,
     /// Take a final softmax off.
     pub no_softmax: bool,
+    /// The kernels that the chip runs best.
+    pub kernels: KernelSet,
 }
 
 /// Where the scales came from.
@@ -159,7 +162,7 @@ pub fn compile(
         }
         None => scaled(&source, &mut module, no_softmax, samples, &specs, wanted, method, progress, observe)?,
     };
-    let plan = plan::plan(&module)?;
+    let plan = plan::plan_with(&module, options.kernels)?;
     let quality = match &used {
         Some(samples) if scales != ScaleSource::Synthetic => {
             let count = samples.len().min(QUALITY_SAMPLES);

@@ -6,6 +6,12 @@
 
 #[cfg(feature = "cortex_m_dsp")]
 pub mod cortex_m_dsp;
+#[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_depthwise;
+#[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_row;
+#[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_tile;
 pub mod portable;
 
 #[cfg(feature = "cortex_m_dsp")]

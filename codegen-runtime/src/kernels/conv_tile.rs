@@ -196,10 +196,17 @@ fn fill<'a>(
             Some(row) if inside => {
                 arch::widen(row.sub(first as usize * p.in_c, len), len, tile, slot);
             }
-            _ => {
+            Some(row) => {
                 let gathered = scratch.sub(p.kernel_h * row_tile, len);
                 gather(p, *row, first, gathered);
                 arch::widen(gathered, len, tile, slot);
+            }
+            None => {
+                let code = i32::from(p.pad_code);
+                let pair = (code << 16) | (code & 0xFFFF);
+                for word in 0..2 * p.row_quads() {
+                    tile.set_i32(2 * word + slot, pair);
+                }
             }
         }
         at += row_tile;
@@ -208,24 +215,29 @@ fn fill<'a>(
 
 /// Copies a kernel row whose first column is `first`, with its padding.
 #[inline(never)]
-fn gather(p: &Params, row: Option<Bytes<'_>>, first: isize, to: Bytes<'_>) {
-    let mut column = first;
-    let mut at = 0;
-    for _ in 0..p.kernel_w {
-        match row {
-            Some(row) if column >= 0 && (column as usize) < p.in_w => {
-                let from = row.sub(column as usize * p.in_c, p.in_c);
-                for c in 0..p.in_c {
-                    to.set(at + c, from.get(c));
-                }
-            }
-            _ => {
-                for c in 0..p.in_c {
-                    to.set(at + c, p.pad_code);
-                }
-            }
+fn gather(p: &Params, row: Bytes<'_>, first: isize, to: Bytes<'_>) {
+    let len = p.kernel_w * p.in_c;
+    let taps = rows::taps(first, p.dilation_w, p.kernel_w, p.in_w);
+    if p.dilation_w > 1 {
+        to.fill(p.pad_code, len);
+        let mut position = taps.position;
+        for tap in taps.begin..taps.end {
+            to.sub(tap * p.in_c, p.in_c).copy_from(row.sub(position * p.in_c, p.in_c), p.in_c);
+            position += p.dilation_w;
         }
-        at += p.in_c;
-        column += p.dilation_w as isize;
+        return;
+    }
+    let (before, inside) = (taps.begin * p.in_c, (taps.end - taps.begin) * p.in_c);
+    let from = row.sub(taps.position * p.in_c, inside);
+    if len <= 16 {
+        // Calls that fill and copy cost more than so few bytes.
+        for i in 0..len {
+            let at = i.wrapping_sub(before);
+            to.set(i, if at < inside { from.get(at) } else { p.pad_code });
+        }
+    } else {
+        to.fill(p.pad_code, before);
+        to.sub(before, inside).copy_from(from, inside);
+        to.sub(before + inside, len - before - inside).fill(p.pad_code, len - before - inside);
     }
 }

@@ -70,11 +70,14 @@ const LONGEST_INPUT: usize = 2 * LONGEST + 1;
 const PAIR_BYTES: usize = 16;
 const STRIP_PITCH: usize = STRIP_LINES * PAIR_BYTES;
 
-/// Private bytes of the arena that the kernel needs, 4-byte aligned: the strip,
-/// and a pixel of padding.
+/// Four outputs on as many lines as a strip has.
+const BESIDE: usize = 4 * (STRIP_LINES - 2);
+
+/// Private bytes of the arena that the kernel needs, 4-byte aligned: the strip, a
+/// pixel of padding, and outputs that do not exist.
 pub const fn scratch_bytes(p: &Params) -> usize {
     let along = if p.down { p.step_rows() } else { p.out_w };
-    p.pairs(along) * STRIP_PITCH + 4
+    p.pairs(along) * STRIP_PITCH + 4 + BESIDE
 }
 
 /// The whole tensor; `KH` is 3.
@@ -125,6 +128,7 @@ pub fn step(
     let strip = scratch.sub(0, p.pairs(along) * STRIP_PITCH);
     let pad = scratch.sub(p.pairs(along) * STRIP_PITCH, 4);
     pad.fill(p.pad_code, 4);
+    let beside = scratch.sub(p.pairs(along) * STRIP_PITCH + 4, BESIDE);
     let mut line = 0;
     while line < across {
         let left = across - line;
@@ -139,7 +143,7 @@ pub fn step(
             let constants = consts.sub(channel * 17, 68);
             let shape = (along, lines);
             let to = out.sub(line * steps.line + channel, (out_row * count) - line * steps.line - channel);
-            four_channels(p, constants, strip, to, steps, shape);
+            four_channels(p, constants, strip, [to, beside], steps, shape);
             channel += 4;
         }
         line += lines;
@@ -152,7 +156,7 @@ fn four_channels(
     p: &Params,
     consts: Consts<'_>,
     strip: Bytes<'_>,
-    out: Bytes<'_>,
+    [out, beside]: [Bytes<'_>; 2],
     steps: Steps,
     (along, lines): (usize, usize),
 ) {
@@ -165,15 +169,13 @@ fn four_channels(
         compute(p, pairs, &taps, out, steps, (groups, lines));
         if rest > 0 {
             // Outputs that do not exist are computed, but beside the tensor.
-            let mut codes = [0i8; 4 * STRIP_LINES];
-            let codes = Bytes::from_mut(&mut codes);
             let first = groups * 2 * p.stride * STRIP_PITCH;
             let pairs = pairs.sub(first, used - 4 * channel - first);
-            compute(p, pairs, &taps, codes, Steps { along: 1, line: 4 }, (1, lines));
+            compute(p, pairs, &taps, beside, Steps { along: 1, line: 4 }, (1, lines));
             for line in 0..lines {
                 for i in 0..rest {
                     let at = (4 * groups + i) * steps.along + line * steps.line;
-                    out.set(at, codes.get(4 * line + i));
+                    out.set(at, beside.get(4 * line + i));
                 }
             }
         }
@@ -217,7 +219,7 @@ fn taps(consts: Consts<'_>, channel: usize, down: bool) -> Taps3x3 {
 }
 
 /// Fills the strip with pairs of pixels and their right neighbours, rows being
-/// its lines.
+/// its lines. Lines of padding are written for the first channels, and stay.
 #[inline(always)]
 fn pair_right(
     p: &Params,
@@ -254,7 +256,7 @@ fn pair_right(
             for pair in end..pairs {
                 arch::pair_up(pixel(pair, 0), pixel(pair, 1), to(pair, 1), [0, 0, 0], 1);
             }
-        } else {
+        } else if channel == 0 {
             arch::pair_up(pad, pad, to(0, pairs), [0, 0, STRIP_PITCH], pairs);
         }
         at += PAIR_BYTES;
@@ -262,7 +264,8 @@ fn pair_right(
 }
 
 /// Fills the strip with pairs of pixels and their lower neighbours, columns being
-/// its lines: those that outputs `line..line + lines` read.
+/// its lines: those that outputs `line..line + lines` read. Lines of padding are
+/// written for the first channels, and stay.
 #[inline(always)]
 fn pair_down(
     p: &Params,
@@ -289,12 +292,12 @@ fn pair_down(
             _ => (pad, 0),
         });
         let to = |first: usize, count: usize| strip.sub(at + first * PAIR_BYTES, count * PAIR_BYTES);
-        if inside.begin > 0 {
+        if channel == 0 && inside.begin > 0 {
             arch::pair_up(pad, pad, to(0, inside.begin), [0, 0, PAIR_BYTES], inside.begin);
         }
         arch::pair_up(a, b, to(inside.begin, columns_inside), [step_a, step_b, PAIR_BYTES], columns_inside);
         let after = columns - inside.end;
-        if after > 0 {
+        if channel == 0 && after > 0 {
             arch::pair_up(pad, pad, to(inside.end, after), [0, 0, PAIR_BYTES], after);
         }
         at += STRIP_PITCH;

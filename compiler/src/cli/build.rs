@@ -79,7 +79,7 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     let target = Target::lookup(&args.target)?;
     let package = package(&args.model, args.name.as_deref())?;
     check_passes(&args.dump_ir_after)?;
-    let options = args.quant.options()?;
+    let options = args.quant.options(Some(&target))?;
     let compiled = compile(&args.model, &options, &Bar::default(), &mut |pass, module| {
         if args.dump_ir_after.iter().any(|wanted| wanted == pass) {
             eprintln!("after {pass}:\n{}", print(&module.graph, &module.quant));
