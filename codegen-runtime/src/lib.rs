@@ -2,8 +2,8 @@
 //!
 //! In: views of activation bytes in one arena and of constants in flash. Out:
 //! activation bytes. Invariants: no heap, no floats, no dependency, no panic
-//! path in a release build; all `unsafe` is in [`view`]; every output byte is
-//! the same on every machine, because [`requant`] is the only rounding.
+//! path in a release build; all `unsafe` is in [`view`] and in assembly; every
+//! output byte is the same on every machine, because [`requant`] is the only rounding.
 //!
 //! Every file but this one and the `mod.rs` files is copied verbatim, so paths
 //! inside them are relative (`super::`). The unit of a kernel is a *step*: one

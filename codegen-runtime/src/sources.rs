@@ -18,7 +18,7 @@ pub struct Source {
 }
 
 /// In [`Source::needs`]: the generated `arch/mod.rs`, which re-exports the file
-/// of `arch/` that the chip asks for (its `dots`, `requantize` and `sums`).
+/// of `arch/` that the chip asks for (all of its items).
 pub const ARCH: &str = "arch/mod.rs";
 
 macro_rules! sources {
@@ -30,14 +30,24 @@ macro_rules! sources {
 }
 
 sources! {
+    "arch/cortex_m_dsp.rs" needs [
+        "arch/dsp_depthwise.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/portable.rs", "requant.rs", "view.rs"
+    ],
+    "arch/dsp_depthwise.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_row.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_tile.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/portable.rs" needs ["requant.rs", "view.rs"],
     "kernels/add.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/avg_pool.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
+    "kernels/blocks.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/channels.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/conv2d.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/conv_tile.rs" needs [ARCH, "kernels/blocks.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/copy.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/dense.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "view.rs"],
+    "kernels/dense_tile.rs" needs ["kernels/blocks.rs", "requant.rs", "view.rs"],
     "kernels/depthwise.rs" needs ["kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/depthwise_quad.rs" needs [ARCH, "rows.rs", "view.rs"],
     "kernels/lut.rs" needs ["view.rs"],
     "kernels/max_pool.rs" needs ["rows.rs", "view.rs"],
     "kernels/mul.rs" needs [ARCH, "kernels/strides.rs", "requant.rs", "view.rs"],

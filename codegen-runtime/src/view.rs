@@ -1,4 +1,4 @@
-//! Views of memory: the only file with `unsafe`.
+//! Views of memory: the only file with `unsafe`, assembly aside.
 //!
 //! In: one exclusive borrow of the arena, or shared borrows of constants. Out:
 //! copyable views that may overlap and are read and written a byte or an
@@ -161,6 +161,14 @@ impl<'a> Bytes<'a> {
         unsafe { element.write(value) }
     }
 
+    /// The address of the `len` bytes from `start` on, for assembly that reads
+    /// and writes those and no others.
+    #[inline(always)]
+    #[track_caller]
+    pub fn pointer(self, start: usize, len: usize) -> *mut i8 {
+        self.at(start, len).as_ptr()
+    }
+
     /// Copies the first `len` bytes of `source` here, as if through a buffer:
     /// the runs may overlap.
     #[inline(always)]
@@ -233,6 +241,14 @@ impl<'a> Consts<'a> {
         // SAFETY: the bytes are inside the run, which is borrowed for 'a; the
         // caller aligned the run, and any four bytes are an i32.
         i32::from_le(unsafe { word.read() })
+    }
+
+    /// The address of the `len` bytes from `start` on, for assembly that reads
+    /// those and no others.
+    #[inline(always)]
+    #[track_caller]
+    pub fn pointer(self, start: usize, len: usize) -> *const u8 {
+        self.at(start, len).as_ptr()
     }
 
     /// The `len` bytes from `start` on.

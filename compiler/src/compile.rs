@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::ir::QuantParams;
+use crate::lower::KernelSet;
 use crate::onnx::{self, OnnxError, Source};
 use crate::passes::{self, Context, Half, PassError, Scales};
 use crate::plan::{self, Plan, PlanError};
@@ -40,6 +41,8 @@ pub struct CompileOptions {
     pub method: Option<Method>,
     /// Take a final softmax off.
     pub no_softmax: bool,
+    /// The kernels that the chip runs best.
+    pub kernels: KernelSet,
 }
 
 /// Where the scales came from.
@@ -120,8 +123,22 @@ impl Progress for Silent {
 /// [`CompileError::Onnx`].
 pub fn import(model: &Path) -> Result<(Source, Module), CompileError> {
     let source = onnx::read(model)?;
-    let module = onnx::import::import(&source)?;
+    let mut module = onnx::import::import(&source)?;
+    // Exporters name every graph after themselves.
+    module.graph.name = model_name(model);
     Ok((source, module))
+}
+
+/// What a model is called: its file's name without the ending, or its folder's for
+/// a file that is just called "model", as in `digits/model.onnx`.
+pub fn model_name(model: &Path) -> String {
+    let of = |name: Option<&std::ffi::OsStr>| name.map(|n| n.to_string_lossy().into_owned());
+    let file = of(model.file_stem()).unwrap_or_else(|| "model".to_owned());
+    let folder = model.parent().and_then(|p| of(p.file_name()));
+    match folder {
+        Some(folder) if file == "model" => folder,
+        _ => file,
+    }
 }
 
 /// Compiles a model; `observe` sees the module after import (named `import`) and
@@ -159,7 +176,7 @@ pub fn compile(
         }
         None => scaled(&source, &mut module, no_softmax, samples, &specs, wanted, method, progress, observe)?,
     };
-    let plan = plan::plan(&module)?;
+    let plan = plan::plan_with(&module, options.kernels)?;
     let quality = match &used {
         Some(samples) if scales != ScaleSource::Synthetic => {
             let count = samples.len().min(QUALITY_SAMPLES);

@@ -7,7 +7,10 @@
 
 pub mod sweep;
 
-use tinyc_runtime::kernels::{add, avg_pool, conv2d, copy, dense, depthwise, lut, max_pool, mul, softmax};
+use tinyc_runtime::kernels::{
+    add, avg_pool, conv_tile, conv2d, copy, dense, dense_tile, depthwise, depthwise_quad, lut, max_pool, mul,
+    softmax,
+};
 
 use crate::ir::ValueId;
 
@@ -20,6 +23,12 @@ pub enum Kernel {
     Depthwise(depthwise::Params),
     /// Fully connected.
     Dense(dense::Params),
+    /// Convolution without groups, two pixels and four channels at once.
+    ConvTile(conv_tile::Params),
+    /// Depthwise convolution 3 x 3, four channels at a time.
+    DepthwiseQuad(depthwise_quad::Params),
+    /// Fully connected, four outputs at once.
+    DenseTile(dense_tile::Params),
     /// Maximum over windows.
     MaxPool(max_pool::Params),
     /// Mean over windows.
@@ -34,6 +43,16 @@ pub enum Kernel {
     Softmax(softmax::Params),
     /// Strided copy.
     Copy(copy::Params),
+}
+
+/// Which kernels a machine runs best. All sets give the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KernelSet {
+    /// The general ones, of which the compiler for the machine makes something.
+    #[default]
+    General,
+    /// Those whose data suit instructions that multiply two 16-bit pairs.
+    Tiles,
 }
 
 /// One kernel call.

@@ -36,7 +36,8 @@ fn compiled(name: &str, options: &CompileOptions) -> (Compiled, String) {
 
 fn files(name: &str, options: &CompileOptions, target: &str) -> CrateFiles {
     let target = Target::lookup(target).unwrap();
-    emit(&compiled(name, options).0, &target, "model").unwrap_or_else(|e| panic!("{name}: {e}"))
+    let options = CompileOptions { kernels: target.arch.kernels(), ..options.clone() };
+    emit(&compiled(name, &options).0, &target, "model").unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
 #[test]
@@ -83,13 +84,16 @@ fn a_build_from_the_quantization_file_gives_the_same_bytes() {
     for name in FIXTURES {
         let first = files(name, &CompileOptions::default(), "stm32f411");
         // A copy of the model alone: no calibration data lies beside it.
-        let model = folder.path().join("model.onnx");
+        let model = folder.path().join(name).join("model.onnx");
+        std::fs::create_dir_all(model.parent().unwrap()).unwrap();
         std::fs::copy(fixture(name), &model).unwrap();
         let quant = folder.path().join("model.quant.toml");
         std::fs::write(&quant, first.text("model.quant.toml").unwrap()).unwrap();
-        let options = CompileOptions { quant: Some(quant), ..CompileOptions::default() };
+        let target = Target::lookup("stm32f411").unwrap();
+        let options =
+            CompileOptions { quant: Some(quant), kernels: target.arch.kernels(), ..CompileOptions::default() };
         let again = compile(&model, &options, &Silent, &mut |_, _| {}).unwrap();
-        let again = emit(&again, &Target::lookup("stm32f411").unwrap(), "model").unwrap();
+        let again = emit(&again, &target, "model").unwrap();
         assert_eq!(first, again, "{name}");
     }
 }

@@ -3,18 +3,21 @@
 mod hand_made;
 mod mutants;
 
+use std::collections::BTreeSet;
+
 use hand_made::{Net, branches, chain, zoo};
 use mutants::{destroys, moved};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tinyc::ir::{NodeId, QuantParams, Shape, ValueId};
-use tinyc::lower::{Call, Kernel, LowerError, Lowered};
+use tinyc::lower::{Call, Kernel, KernelSet, LowerError, Lowered};
 use tinyc::ops::Op;
 use tinyc::ops::binary::Binary;
 use tinyc::ops::unary::Function;
 use tinyc::plan::arena::{Block, lower_bound, pack};
+use tinyc::plan::family::family;
 use tinyc::plan::verify::{replay, verify};
-use tinyc::plan::{ArenaRange, Buffer, BufferKind, Plan, PlanError, StepId, Time, assemble, plan};
+use tinyc::plan::{ArenaRange, Buffer, BufferKind, Plan, PlanError, StepId, Time, assemble, plan, plan_with};
 use tinyc::verify::{reference, simulate::Simulator};
 use tinyc_runtime::kernels::{copy, lut};
 
@@ -353,4 +356,40 @@ fn a_part_that_nobody_writes_is_caught() {
     let both = Lowered { calls: vec![call(params), call(second)], in_place: vec![] };
     let plan = assemble(&net.module, vec![(id, both)]).unwrap();
     assert_eq!(Simulator::new(&plan).run(&[&[1, 2, 3, 4]]), [[1, 2, 3, 4, 1, 2, 3, 4]]);
+}
+
+/// Both sets of kernels, a hundred times over: convolutions of every size and
+/// stride, depthwise ones, and layers over one row and over several.
+#[test]
+fn tile_kernels_equal_the_references() {
+    let mut kernels = BTreeSet::new();
+    for seed in 0..100 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut pick = |n: usize| rng.next_u32() as usize % n;
+        let mut net = Net::new("tiles", seed);
+        let shape = [1, 1 + pick(12), 1 + pick(12), 1 + pick(9)];
+        let x = net.input("x", &shape, QuantParams::new(0.05, pick(256) as i8));
+        let widened = net.conv("first", x, 1 + pick(4), 1 + pick(2), 1, 4 * (1 + pick(3)));
+        let channels = net.module.graph.shape(widened).channels();
+        let depthwise = net.conv("depthwise", widened, 1 + 2 * pick(2), 1 + pick(2), channels, channels);
+        let pointwise = net.conv("pointwise", depthwise, 1, 1, 1, if seed % 2 == 0 { channels } else { 7 });
+        let rows = net.dense("rows", pointwise, 1 + pick(6));
+        let elements = net.module.graph.shape(rows).elements();
+        let flat = net.reshape("flat", rows, &[1, elements]);
+        let last = net.dense("last", flat, 1 + pick(6));
+        net.output(last);
+        let plan = plan_with(&net.module, KernelSet::Tiles).unwrap();
+        verify(&plan).unwrap();
+        for call in plan.steps.iter().flat_map(|step| step.work.calls()) {
+            kernels.insert(family(&call.kernel).name);
+        }
+        let mut simulator = Simulator::new(&plan);
+        let sample = net.sample();
+        let slices: Vec<&[i8]> = sample.iter().map(Vec::as_slice).collect();
+        let expected = reference::run(&net.module, &reference::inputs(&net.module, &slices));
+        simulator.run_traced(&slices, |_, step, codes| {
+            assert_eq!(codes, expected[&step.output].codes, "net {seed}, step {}", step.name);
+        });
+    }
+    assert_eq!(Vec::from_iter(kernels), ["conv_tile", "dense_tile", "depthwise", "depthwise_quad"]);
 }

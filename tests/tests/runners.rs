@@ -342,7 +342,7 @@ fn a_missing_rust_target_is_named_before_anything_is_built() {
     std::fs::set_permissions(&rustc, PermissionsExt::from_mode(0o755)).unwrap();
     let options = FirmwareOptions { tools: Tools { rustc, ..Tools::default() }, ..firmware_options() };
     let missing = Missing::RustTarget("thumbv6m-none-eabi");
-    assert_eq!(Core::M0.missing(&options.tools), [missing]);
+    assert!(Core::M0.missing(&options.tools).contains(&missing));
     let emitted =
         plus_one_then(&crates_dir("a_missing_rust_target_is_named_before_anything_is_built"), "plus-one", "");
     let error = Firmware::build(&emitted, Core::M0, options).unwrap_err();

@@ -86,3 +86,18 @@ fn chips_are_emulated_by_their_own_core() {
         assert_eq!(core(target), emulated, "{target}");
     }
 }
+
+/// ONNX does not ask for unique node names, tract does.
+#[test]
+fn nodes_may_share_a_name() {
+    let mut source = tinyc::onnx::read(&fixture("digits/model.onnx")).unwrap();
+    let input = vec![vec![0.5; 64]];
+    let run = |source: &tinyc::onnx::Source| {
+        tinyc::onnx::oracle::Oracle::new(source, &["output".to_owned()]).unwrap().run(&input).unwrap()
+    };
+    let expected = run(&source);
+    for node in &mut source.model.nodes {
+        node.name = "layer".to_owned();
+    }
+    assert_eq!(run(&source), expected);
+}

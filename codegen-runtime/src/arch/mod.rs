@@ -4,6 +4,17 @@
 //! has its own version of this file that names the one its chip asks for. Here
 //! it is the portable one, which every other one must equal bit for bit.
 
+#[cfg(feature = "cortex_m_dsp")]
+pub mod cortex_m_dsp;
+#[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_depthwise;
+#[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_row;
+#[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_tile;
 pub mod portable;
 
-pub use self::portable::{dots, requantize, sums};
+#[cfg(feature = "cortex_m_dsp")]
+pub use self::cortex_m_dsp::*;
+#[cfg(not(feature = "cortex_m_dsp"))]
+pub use self::portable::*;

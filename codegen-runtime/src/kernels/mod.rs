@@ -2,11 +2,15 @@
 
 pub mod add;
 pub mod avg_pool;
+pub mod blocks;
 pub mod channels;
 pub mod conv2d;
+pub mod conv_tile;
 pub mod copy;
 pub mod dense;
+pub mod dense_tile;
 pub mod depthwise;
+pub mod depthwise_quad;
 pub mod lut;
 pub mod max_pool;
 pub mod mul;

@@ -42,7 +42,7 @@ pub struct AnalyzeArgs {
 /// Runs the verb.
 pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let target = args.target.as_deref().map(Target::lookup).transpose()?;
-    let options = args.quant.options()?;
+    let options = args.quant.options(target.as_ref())?;
     let bar = Bar::default();
     let mut imported: Option<Module> = None;
     let compiled = compile(&args.model, &options, &bar, &mut |_, module| {

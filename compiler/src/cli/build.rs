@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use tinyc::codegen::{self, CodegenError};
-use tinyc::compile::{CompileOptions, Compiled, compile, input_specs};
+use tinyc::compile::{CompileOptions, Compiled, compile, input_specs, model_name};
 use tinyc::emit::emit;
 use tinyc::ir::print::print;
 use tinyc::passes::PIPELINE;
@@ -75,7 +75,7 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     let target = Target::lookup(&args.target)?;
     let package = package(&args.model, args.name.as_deref())?;
     check_passes(&args.dump_ir_after)?;
-    let options = args.quant.options()?;
+    let options = args.quant.options(Some(&target))?;
     let compiled = compile(&args.model, &options, &Bar::default(), &mut |pass, module| {
         if args.dump_ir_after.iter().any(|wanted| wanted == pass) {
             eprintln!("after {pass}:\n{}", print(&module.graph, &module.quant));
@@ -86,7 +86,7 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     memory::check(&Footprint::of(&compiled.plan), &target, &budgets, Target::builtin())?;
 
     let files = emit(&compiled, &target, &package)?;
-    let out_dir = args.out.clone().unwrap_or_else(|| format!("{}-{}", stem(&args.model), target.name).into());
+    let out_dir = args.out.clone().unwrap_or_else(|| format!("{}-{}", model_name(&args.model), target.name).into());
     codegen::write::write(&out_dir, &files)?;
     let rows: Vec<FileRow> =
         files.0.iter().map(|(path, text)| FileRow { path: path.clone(), bytes: text.len() as u64 }).collect();
@@ -123,24 +123,12 @@ pub fn real_samples(
 
 /// The crate's name: as asked for, or as near to the file's name as cargo allows.
 fn package(model: &Path, name: Option<&str>) -> anyhow::Result<String> {
-    let Some(name) = name else { return Ok(codegen::package_name(&stem(model))) };
+    let Some(name) = name else { return Ok(codegen::package_name(&model_name(model))) };
     let suggestion = codegen::package_name(name);
     if suggestion != name {
         bail!(CodegenError::PackageName { given: name.to_owned(), suggestion });
     }
     Ok(suggestion)
-}
-
-/// The file's name without its ending; that of its folder for a file that is just
-/// called "model", as in `digits/model.onnx`.
-fn stem(model: &Path) -> String {
-    let of = |name: Option<&std::ffi::OsStr>| name.map(|n| n.to_string_lossy().into_owned());
-    let file = of(model.file_stem()).unwrap_or_else(|| "model".to_owned());
-    let folder = model.parent().and_then(|p| of(p.file_name()));
-    match folder {
-        Some(folder) if file == "model" => folder,
-        _ => file,
-    }
 }
 
 fn check_passes(wanted: &[String]) -> anyhow::Result<()> {

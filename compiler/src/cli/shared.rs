@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use tinyc::compile::{CompileOptions, Compiled, ScaleSource};
+use tinyc::lower::KernelSet;
 use tinyc::quant::calibrate::Method;
 use tinyc::samples::Preprocess;
+use tinyc::target::Target;
 
 /// What decides the integers.
 #[derive(Debug, Args)]
@@ -36,14 +38,15 @@ pub struct QuantArgs {
 }
 
 impl QuantArgs {
-    /// As options of the library.
-    pub fn options(&self) -> anyhow::Result<CompileOptions> {
+    /// As options of the library, with the kernels that suit the target.
+    pub fn options(&self, target: Option<&Target>) -> anyhow::Result<CompileOptions> {
         Ok(CompileOptions {
             calib: self.calib.clone(),
             quant: self.quant.clone(),
             preprocess: Preprocess::from_options(self.mean.as_deref(), self.std.as_deref(), self.codes)?,
             method: self.method,
             no_softmax: self.no_softmax,
+            kernels: target.map_or_else(KernelSet::default, |target| target.arch.kernels()),
         })
     }
 }

@@ -53,7 +53,7 @@ pub struct ValidateArgs {
 pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let target = Target::lookup(&args.target)?;
     let mut options = ValidateOptions::new(target, &args.data);
-    options.compile = args.quant.options()?;
+    options.compile = args.quant.options(Some(&options.target))?;
     options.metric = args.metric;
     options.samples = args.samples.map(|n| n as usize);
     options.emulate_samples = args.emulate_samples as usize;

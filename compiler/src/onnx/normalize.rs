@@ -29,7 +29,7 @@ pub fn name_axes(model: &mut OnnxModel) {
 /// Splits every Gemm that adds something else than a constant row.
 pub fn split_gemms(model: &mut OnnxModel) {
     for node in std::mem::take(&mut model.nodes) {
-        if node.op == "Gemm" && !adds_a_row(&node, &model.constants) {
+        if node.op == "Gemm" && !adds_a_row(&node, &model.constants) && !widens(&node, model) {
             split(node, model);
         } else {
             model.nodes.push(node);
@@ -91,6 +91,15 @@ fn adds_a_row(node: &OnnxNode, constants: &BTreeMap<String, Tensor>) -> bool {
         Some([n] | [1, n]) => columns.is_none_or(|c| c == *n),
         _ => false,
     }
+}
+
+/// Whether a Gemm's summand is seen to have more dimensions than a product. ONNX
+/// forbids it; it stays for the import to refuse, because an Add would accept it.
+fn widens(node: &OnnxNode, model: &OnnxModel) -> bool {
+    let Some(summand) = node.input(2) else { return false };
+    let constant = model.constants.get(summand).map(|c| c.shape().len());
+    let input = || model.inputs.iter().find(|i| i.name == summand)?.shape.as_ref().map(Vec::len);
+    constant.or_else(input).is_some_and(|rank| rank > 2)
 }
 
 /// `alpha A B + beta C` as a product, a scaling of C where `beta` asks for one, and an Add.

@@ -20,7 +20,7 @@ pub mod transpose;
 pub mod unary;
 
 use crate::ir::{Graph, NodeId, Shape};
-use crate::lower::{LowerError, Lowered};
+use crate::lower::{KernelSet, LowerError, Lowered};
 use crate::quant::{QTensor, QuantTable};
 
 /// What a node computes. All tensors are row-major in their own shape;
@@ -136,7 +136,26 @@ pub fn reference(graph: &Graph, quant: &QuantTable, id: NodeId, inputs: &[&QTens
     QTensor { shape, codes, params: out }
 }
 
-/// Turns a node of a quantized graph into runtime calls.
+/// Turns a node of a quantized graph into calls of a set of kernels; what the set
+/// has no kernel for goes to the general ones.
+///
+/// # Errors
+/// [`LowerError`] where the integers do not fit the runtime's kernels.
+pub fn lower_with(
+    graph: &Graph,
+    quant: &QuantTable,
+    id: NodeId,
+    kernels: KernelSet,
+) -> Result<Lowered, LowerError> {
+    let fast = match (&graph.node(id).op, kernels) {
+        (Op::Conv(c), KernelSet::Tiles) => conv::lower_tile::lower(graph, quant, id, c)?,
+        (Op::Dense, KernelSet::Tiles) => Some(dense::lower_tile::lower(graph, quant, id)?),
+        _ => None,
+    };
+    fast.map_or_else(|| lower(graph, quant, id), Ok)
+}
+
+/// Turns a node of a quantized graph into calls of the general kernels.
 ///
 /// # Errors
 /// [`LowerError`] where the integers do not fit the runtime's kernels.

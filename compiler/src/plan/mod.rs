@@ -21,7 +21,7 @@ pub use ids::{ArenaRange, BufferId, ConstRange, StepId, Time};
 use crate::Module;
 use crate::ir::{NodeId, QuantParams, Shape, ValueId};
 use crate::lower::sweep::RowOrder;
-use crate::lower::{Call, Kernel, LowerError, Lowered};
+use crate::lower::{Call, Kernel, KernelSet, LowerError, Lowered};
 use crate::ops;
 
 /// A model ready to be emitted; see the module's text.
@@ -210,18 +210,24 @@ pub enum PlanError {
     Bug(String),
 }
 
-/// Plans a quantized module.
+/// Plans a quantized module with the general kernels.
 ///
 /// # Errors
 /// [`PlanError::Lower`] for the first node whose integers do not fit.
 pub fn plan(module: &Module) -> Result<Plan, PlanError> {
+    plan_with(module, KernelSet::General)
+}
+
+/// Plans a quantized module for a machine that runs this set of kernels best.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_with(module: &Module, kernels: KernelSet) -> Result<Plan, PlanError> {
     let graph = &module.graph;
     let mut steps: Vec<(NodeId, Lowered)> = Vec::new();
     for id in schedule::schedule(graph) {
-        let lowered = ops::lower(graph, &module.quant, id).map_err(|source| PlanError::Lower {
-            node: graph.node(id).name.clone(),
-            op: graph.node(id).onnx_op.clone(),
-            source,
+        let lowered = ops::lower_with(graph, &module.quant, id, kernels).map_err(|source| {
+            PlanError::Lower { node: graph.node(id).name.clone(), op: graph.node(id).onnx_op.clone(), source }
         })?;
         steps.push((id, lowered));
     }

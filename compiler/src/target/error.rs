@@ -116,6 +116,14 @@ pub enum Problem {
         /// The triples that suit it.
         allowed: Vec<&'static str>,
     },
+    /// The arch file does not assemble for the core.
+    #[error("arch \"{given}\" does not suit core {core}; use \"portable\"")]
+    Arch {
+        /// The arch file given.
+        given: &'static str,
+        /// The core's label.
+        core: &'static str,
+    },
     /// The clock is missing, zero, or given for the host.
     #[error("clock_hz must be {expected} for core {core}")]
     Clock {

@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cores::{Core, Emulator};
+use super::cores::{Core, Emulator, Isa};
 use super::units::energy_uj;
+use crate::lower::KernelSet;
 
 /// A microcontroller (or the host) that a model is compiled for.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -52,6 +53,9 @@ pub struct Target {
 pub enum ArchFile {
     /// `portable.rs`: plain Rust, for every instruction set.
     Portable,
+    /// `cortex_m_dsp.rs`: assembly for Armv7E-M.
+    #[serde(rename = "cortex_m_dsp")]
+    CortexMDsp,
 }
 
 impl ArchFile {
@@ -60,6 +64,25 @@ impl ArchFile {
     pub fn file_name(self) -> &'static str {
         match self {
             Self::Portable => "portable.rs",
+            Self::CortexMDsp => "cortex_m_dsp.rs",
+        }
+    }
+
+    /// The kernels that its primitives are for.
+    #[must_use]
+    pub fn kernels(self) -> KernelSet {
+        match self {
+            Self::Portable => KernelSet::General,
+            Self::CortexMDsp => KernelSet::Tiles,
+        }
+    }
+
+    /// Whether it assembles for an instruction set.
+    #[must_use]
+    pub fn suits(self, isa: Isa) -> bool {
+        match self {
+            Self::Portable => true,
+            Self::CortexMDsp => isa == Isa::Armv7EM,
         }
     }
 }

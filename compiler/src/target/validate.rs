@@ -118,6 +118,10 @@ fn check_core(target: &Target) -> Result<(), Problem> {
             allowed: allowed.to_vec(),
         });
     }
+    if !target.arch.suits(target.core.isa()) {
+        let given = target.arch.file_name().trim_end_matches(".rs");
+        return Err(Problem::Arch { given, core: target.core.label() });
+    }
     let expected = match (target.core, target.clock_hz) {
         (Core::Host, None) => return Ok(()),
         (Core::Host, Some(_)) => "left out",

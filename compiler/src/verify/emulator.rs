@@ -13,6 +13,7 @@ use super::harness::{
     run_limited, starts, tail, to_bytes, to_codes,
 };
 use super::panics::panic_locations;
+use crate::target::Isa;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -143,6 +144,18 @@ impl Core {
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.machine().name
+    }
+
+    /// Its instruction set.
+    #[must_use]
+    pub const fn isa(self) -> Isa {
+        match self {
+            Self::M0 => Isa::Armv6M,
+            Self::M3 => Isa::Armv7M,
+            Self::M4 | Self::M7 => Isa::Armv7EM,
+            Self::M33 => Isa::Armv8MMain,
+            Self::Rv32 => Isa::Rv32imc,
+        }
     }
 
     /// The Rust target that firmware is compiled for, hard-float where the

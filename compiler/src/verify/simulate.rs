@@ -5,7 +5,10 @@
 //! that what it overwrites is overwritten here too; the emitted crate makes the
 //! very same calls.
 
-use tinyc_runtime::kernels::{add, avg_pool, conv2d, copy, dense, depthwise, lut, max_pool, mul, softmax};
+use tinyc_runtime::kernels::{
+    add, avg_pool, conv_tile, conv2d, copy, dense, dense_tile, depthwise, depthwise_quad, lut, max_pool, mul,
+    softmax,
+};
 use tinyc_runtime::rows;
 use tinyc_runtime::view::{Bytes, Consts};
 
@@ -87,6 +90,8 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
     let (output, scratch) = (at(planned.output), at(planned.scratch));
     match &planned.kernel {
         Kernel::Dense(p) => dense::run(p, consts, operand(0), output, scratch),
+        Kernel::DenseTile(p) => dense_tile::run(p, consts, operand(0), output, scratch),
+        Kernel::DepthwiseQuad(p) => depthwise_quad::run::<3>(p, consts, operand(0), output, scratch),
         Kernel::Lut(p) => lut::run(p, consts, operand(0), output, scratch),
         Kernel::Softmax(p) => softmax::run(p, consts, operand(0), output, scratch),
         Kernel::Add(p) => add::run(p, operand(0), operand(1), output, scratch),
@@ -97,6 +102,15 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
             for oy in ordered(planned.order, p.out_h) {
                 let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
                 conv2d::step(p, consts, &window, row(output, oy, p.out_w * p.out_c), scratch);
+            }
+        }
+        Kernel::ConvTile(p) if p.pointwise() => conv_tile::run::<1>(p, consts, operand(0), output, scratch),
+        Kernel::ConvTile(p) => {
+            let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
+            for oy in 0..p.out_h {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                let to = row(output, oy, p.out_w * p.out_c);
+                conv_tile::step(p, consts, p.out_w, &window, &[to], scratch);
             }
         }
         Kernel::Depthwise(p) => {

@@ -28,7 +28,7 @@ use crate::emit::EmitError;
 use crate::onnx::OnnxError;
 use crate::onnx::oracle::Oracle;
 use crate::samples::{SampleError, SampleFile, Samples};
-use crate::target::{Isa, Target};
+use crate::target::{ArchFile, Isa, Target};
 
 pub use emit::emit;
 pub use report::{Emulated, FirstDifference, OutputReport, Report};
@@ -69,7 +69,7 @@ impl ValidateOptions {
     /// All samples of `data` on the host, 32 by the reference, none emulated.
     pub fn new(target: Target, data: &Path) -> ValidateOptions {
         ValidateOptions {
-            compile: CompileOptions::default(),
+            compile: CompileOptions { kernels: target.arch.kernels(), ..CompileOptions::default() },
             target,
             data: data.to_path_buf(),
             metric: None,
@@ -207,7 +207,14 @@ pub fn validate_compiled(
     let emulate_samples = options.emulate_samples.min(picked.len());
     for &core in &options.cores {
         progress.start(&format!("emulated {}", core.name()), emulate_samples as u64);
-        let firmware = Firmware::build(&emitted, core, options.firmware.clone())?;
+        // On a core of another instruction set, the portable bodies of the same kernels.
+        let firmware = if options.target.arch.suits(core.isa()) {
+            Firmware::build(&emitted, core, options.firmware.clone())?
+        } else {
+            let target = Target { arch: ArchFile::Portable, ..options.target.clone() };
+            let emitted = emit(compiled, &target, &options.host.work_dir)?;
+            Firmware::build(&emitted, core, options.firmware.clone())?
+        };
         let run = firmware.run(&inputs[..emulate_samples].concat())?;
         progress.finish();
         let bytes = run.outputs.len() / emulate_samples.max(1);

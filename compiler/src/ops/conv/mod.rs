@@ -6,6 +6,8 @@
 
 pub mod import;
 pub mod lower;
+pub mod lower_tile;
+pub mod pack_blocks;
 
 use crate::ir::{QuantParams, Shape};
 use crate::quant::multiplier::requantize;

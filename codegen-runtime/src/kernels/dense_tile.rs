@@ -1,0 +1,68 @@
+//! Fully connected layer, four outputs at once.
+//!
+//! In: `[rows][in_features]`. Out: `[rows][out_features]`. Invariant: every row
+//! meets the same weights; a row is read again for every four outputs, so input
+//! and output lie apart. Many rows are better served by `conv_tile`, with a row
+//! for a pixel.
+//!
+//! Constants: see `blocks`; the inputs are those of a row, in order.
+
+use super::super::requant::Out;
+use super::super::view::{Bytes, Consts};
+use super::blocks::{Blocks, saturates};
+
+/// A fully connected layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Params {
+    /// Rows: how often the layer is applied.
+    pub rows: usize,
+    /// Codes of an input row.
+    pub in_features: usize,
+    /// Codes of an output row.
+    pub out_features: usize,
+    /// Whether the weights of two channels share 16-bit halves.
+    pub dual: bool,
+    /// Whether the constants hold shifts `k`; otherwise all are 0.
+    pub shifts: bool,
+    /// How accumulators become output codes.
+    pub out: Out,
+}
+
+/// Private bytes of the arena that the kernel needs.
+pub const fn scratch_bytes(_p: &Params) -> usize {
+    0
+}
+
+/// The whole tensor.
+#[inline(always)]
+pub fn run(p: &Params, consts: Consts<'_>, input: Bytes<'_>, output: Bytes<'_>, scratch: Bytes<'_>) {
+    for row in 0..p.rows {
+        let from = input.sub(row * p.in_features, p.in_features);
+        let to = output.sub(row * p.out_features, p.out_features);
+        step(p, consts, from, to, scratch);
+    }
+}
+
+/// One output row from one input row.
+#[inline(always)]
+pub fn step(p: &Params, consts: Consts<'_>, row: Bytes<'_>, out: Bytes<'_>, _scratch: Bytes<'_>) {
+    // Four variants, of which only those that the parameters ask for are linked.
+    match (p.dual, saturates(p.shifts, &p.out)) {
+        (true, true) => variant::<true, true>(p, consts, row, out),
+        (true, false) => variant::<true, false>(p, consts, row, out),
+        (false, true) => variant::<false, true>(p, consts, row, out),
+        (false, false) => variant::<false, false>(p, consts, row, out),
+    }
+}
+
+#[inline(never)]
+fn variant<const DUAL: bool, const SATURATES: bool>(
+    p: &Params,
+    consts: Consts<'_>,
+    row: Bytes<'_>,
+    out: Bytes<'_>,
+) {
+    let quads = p.in_features.div_ceil(4);
+    let blocks = Blocks { consts, channels: p.out_features, quads, shifts: p.shifts, out: p.out };
+    blocks.one::<DUAL, SATURATES>(row, p.in_features, out);
+}

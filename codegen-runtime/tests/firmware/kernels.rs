@@ -1,0 +1,416 @@
+//! Firmware that compares the assembly with the portable bodies, primitive by
+//! primitive and kernel by kernel.
+//!
+//! In: random numbers. Out: exit code 0, or text that names the first
+//! difference. Invariant: both sides work in copies of one arena of random
+//! bytes, which must be equal afterwards to the last byte: a byte written beside
+//! a buffer is a difference like any other.
+
+#![no_std]
+#![no_main]
+
+#[path = "../../../compiler/src/verify/firmware/arch_arm.rs"]
+mod arch;
+#[allow(dead_code)]
+#[path = "../../../compiler/src/verify/firmware/semihosting.rs"]
+mod semihosting;
+
+/// The kernels once more, over the portable bodies.
+#[allow(dead_code)]
+#[path = "../../src"]
+mod plain {
+    pub mod arch {
+        pub use tinyc_runtime::arch::portable::*;
+    }
+    pub mod kernels {
+        pub mod blocks;
+        pub mod conv_tile;
+        pub mod dense_tile;
+        pub mod depthwise_quad;
+    }
+    pub use tinyc_runtime::{requant, rows, view};
+}
+
+use core::panic::PanicInfo;
+use semihosting::{exit, print, print_fact, print_number};
+use tinyc_runtime::arch::{cortex_m_dsp as fast, portable};
+use tinyc_runtime::kernels;
+use tinyc_runtime::requant::Out;
+use tinyc_runtime::view::{Bytes, Consts};
+
+unsafe extern "C" {
+    static _stack_limit: u8;
+    static _stack_top: u8;
+}
+
+/// The lowest address of the stack, and the one past its end.
+pub fn stack_bounds() -> (usize, usize) {
+    ((&raw const _stack_limit).addr(), (&raw const _stack_top).addr())
+}
+
+/// Ends a run that faulted.
+pub fn fault(cause: u32, pc: u32) -> ! {
+    print(c"fault ");
+    print_number(cause, 10);
+    print(c" pc 0x");
+    print_number(pc, 16);
+    print(c"\n");
+    exit(false)
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    print(c"panic at line ");
+    print_number(info.location().map_or(0, |place| place.line()), 10);
+    print(c"\n");
+    exit(false)
+}
+
+const ARENA: usize = 16384;
+const STREAM: usize = 32768;
+
+#[repr(C, align(16))]
+struct Memory {
+    fast: [i8; ARENA],
+    portable: [i8; ARENA],
+    stream: [u8; STREAM],
+}
+
+static mut MEMORY: Memory = Memory { fast: [0; ARENA], portable: [0; ARENA], stream: [0; STREAM] };
+
+struct Rng(u32);
+
+impl Rng {
+    fn bits(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0.wrapping_mul(0x9E37_79B1)
+    }
+
+    fn size(&mut self, low: usize, high: usize) -> usize {
+        low + (self.bits() >> 8) as usize % (high - low + 1)
+    }
+
+    fn chance(&mut self, one_in: u32) -> bool {
+        (self.bits() >> 8).is_multiple_of(one_in)
+    }
+}
+
+impl Memory {
+    /// The same random bytes in both arenas; now and then all inputs at an end.
+    fn refill(&mut self, rng: &mut Rng, len: usize) {
+        let extreme = match rng.size(0, 7) {
+            0 => Some(-128),
+            1 => Some(127),
+            _ => None,
+        };
+        for byte in &mut self.fast[..len] {
+            *byte = rng.bits() as i8;
+            if let Some(value) = extreme
+                && rng.chance(2)
+            {
+                *byte = value;
+            }
+        }
+        self.portable[..len].copy_from_slice(&self.fast[..len]);
+    }
+
+    /// Random blocks, whose multipliers are legal and of all sizes.
+    fn blocks(&mut self, rng: &mut Rng, quads: usize, blocks: usize) {
+        let bytes = portable::block_bytes(quads);
+        let same = rng.chance(8).then_some([0x80u8, 0x7F, 0x81][rng.size(0, 2)]);
+        for (index, block) in self.stream[..blocks * bytes].chunks_exact_mut(bytes).enumerate() {
+            for byte in &mut block[16..bytes - 16] {
+                *byte = same.unwrap_or(rng.bits() as u8);
+            }
+            for (i, start) in block[..16].chunks_exact_mut(4).enumerate() {
+                let small = rng.bits() as i32 >> (rng.size(0, 24) + i % 2);
+                start.copy_from_slice(&small.to_le_bytes());
+            }
+            for m in block[bytes - 16..].chunks_exact_mut(4) {
+                let small = (rng.bits() & 0x7FFF_FFFF) >> rng.size(0, 20 + index % 3);
+                m.copy_from_slice(&small.to_le_bytes());
+            }
+        }
+    }
+
+    fn compare(&self, what: &core::ffi::CStr, case: usize, facts: &[usize]) {
+        if let Some(at) = (0..ARENA).find(|&at| self.fast[at] != self.portable[at]) {
+            print(what);
+            print_fact(c" differs in case", case);
+            print_fact(c"at byte", at);
+            for &fact in facts {
+                print_fact(c" ", fact);
+            }
+            exit(false)
+        }
+    }
+}
+
+/// Bytes `start..` of an arena.
+fn run(arena: &mut [i8], start: usize) -> Bytes<'_> {
+    let len = arena.len() - start;
+    Bytes::from_mut(arena).sub(start, len)
+}
+
+fn tiles<const DUAL: bool>(memory: &mut Memory, rng: &mut Rng, case: usize) {
+    let (len, blocks) = (rng.size(1, 300), rng.size(1, 4));
+    let quads = len.div_ceil(4);
+    let zero_point = rng.size(0, 255) as i32 - 128;
+    // Tile, codes of two pixels, two outputs: apart, at any alignment but the tile.
+    let (first, second) = (2048 + rng.size(0, 9), 2400 + rng.size(0, 9));
+    let mut outs = [2800 + rng.size(0, 9), 2900 + rng.size(0, 9)];
+    if rng.chance(4) {
+        outs[1] = outs[0];
+    }
+    memory.refill(rng, 3000);
+    memory.blocks(rng, quads, blocks);
+    let stream = Consts::new(&memory.stream);
+    {
+        let tile = run(&mut memory.fast, 0);
+        fast::widen(tile.sub(first, len), len, tile, 0);
+        fast::widen(tile.sub(second, len), len, tile, 1);
+        let out = outs.map(|out| tile.sub(out, 16));
+        fast::tiles_2x4::<DUAL>(tile, quads, stream, blocks, out, zero_point);
+    }
+    {
+        let tile = run(&mut memory.portable, 0);
+        portable::widen(tile.sub(first, len), len, tile, 0);
+        portable::widen(tile.sub(second, len), len, tile, 1);
+        let out = outs.map(|out| tile.sub(out, 16));
+        portable::tiles_2x4::<DUAL>(tile, quads, stream, blocks, out, zero_point);
+    }
+    memory.compare(c"tiles_2x4", case, &[len, blocks, usize::from(DUAL)]);
+    let got = fast::sums_2x4::<DUAL>(run(&mut memory.fast, 0), quads, stream);
+    if got != portable::sums_2x4::<DUAL>(run(&mut memory.portable, 0), quads, stream) {
+        print_fact(c"sums_2x4 differs in case", case);
+        exit(false)
+    }
+    {
+        let arena = run(&mut memory.fast, 0);
+        fast::tiles_1x4::<DUAL>(
+            arena.sub(first, len),
+            len,
+            stream,
+            blocks,
+            arena.sub(outs[0], 16),
+            zero_point,
+        );
+    }
+    {
+        let arena = run(&mut memory.portable, 0);
+        portable::tiles_1x4::<DUAL>(
+            arena.sub(first, len),
+            len,
+            stream,
+            blocks,
+            arena.sub(outs[0], 16),
+            zero_point,
+        );
+    }
+    memory.compare(c"tiles_1x4", case, &[len, blocks, usize::from(DUAL)]);
+    let got = fast::sums_1x4::<DUAL>(run(&mut memory.fast, first), len, stream);
+    if got != portable::sums_1x4::<DUAL>(run(&mut memory.portable, first), len, stream) {
+        print_fact(c"sums_1x4 differs in case", case);
+        exit(false)
+    }
+}
+
+fn requantization(rng: &mut Rng, case: usize) {
+    let shift = rng.size(0, 24);
+    let (acc, m) = (rng.bits() as i32 >> shift, (rng.bits() & 0x7FFF_FFFF) as i32 >> rng.size(0, 20));
+    let k = if rng.chance(4) { rng.size(0, 5) as u32 } else { 0 };
+    let lo = rng.size(0, 255) as i32 - 128;
+    let hi = rng.size((lo + 128) as usize, 255) as i32 - 128;
+    let out = Out { zero_point: rng.size(0, 255) as i32 - 128, lo, hi };
+    if fast::requantize(acc, m, k, out) != portable::requantize(acc, m, k, out) {
+        print_fact(c"requantize differs in case", case);
+        exit(false)
+    }
+}
+
+/// Full range two times of three.
+fn out(rng: &mut Rng) -> Out {
+    let lo = rng.size(0, 200) as i32 - 128;
+    let (lo, hi) =
+        if rng.chance(3) { (lo, lo + rng.size(0, 127 - lo as usize % 128) as i32) } else { (-128, 127) };
+    Out { zero_point: rng.size(0, 255) as i32 - 128, lo, hi: hi.min(127) }
+}
+
+fn convolutions(memory: &mut Memory, rng: &mut Rng, case: usize) {
+    let axis = |rng: &mut Rng| loop {
+        let (size, kernel, stride) = (rng.size(1, 8), rng.size(1, 4), rng.size(1, 2));
+        let (dilation, pad, after) = (if rng.chance(4) { 2 } else { 1 }, rng.size(0, 2), rng.size(0, 2));
+        let reach = (kernel - 1) * dilation + 1;
+        if size + pad + after >= reach {
+            return [size, kernel, stride, dilation, pad, (size + pad + after - reach) / stride + 1];
+        }
+    };
+    let (mut h, mut w) = (axis(rng), axis(rng));
+    if rng.chance(3) {
+        (h, w) = ([h[0], 1, 1, 1, 0, h[0]], [w[0], 1, 1, 1, 0, w[0]]);
+    }
+    let (in_c, out_c) = (rng.size(1, 13), rng.size(1, 11));
+    macro_rules! params {
+        ($module:path) => {{
+            use $module as kernel;
+            kernel::Params {
+                in_h: h[0],
+                in_w: w[0],
+                in_c,
+                out_h: h[5],
+                out_w: w[5],
+                out_c,
+                kernel_h: h[1],
+                kernel_w: w[1],
+                stride_h: h[2],
+                stride_w: w[2],
+                pad_top: h[4],
+                pad_left: w[4],
+                dilation_h: h[3],
+                dilation_w: w[3],
+                pad_code: -7,
+                dual: case % 3 > 0,
+                shifts: case % 4 == 0,
+                out: Out { zero_point: 0, lo: -128, hi: 127 },
+            }
+        }};
+    }
+    let mut p = params!(kernels::conv_tile);
+    let mut q = params!(plain::kernels::conv_tile);
+    p.out = out(rng);
+    q.out = p.out;
+    let quads = h[1] * (w[1] * in_c).div_ceil(4);
+    memory.refill(rng, ARENA);
+    memory.blocks(rng, quads, out_c.div_ceil(4));
+    for k in &mut memory.stream[portable::block_bytes(quads) * out_c.div_ceil(4)..][..12] {
+        *k &= 3;
+    }
+    let stream = Consts::new(&memory.stream);
+    let input = 4096 + rng.size(0, 3);
+    let output = 8192 + rng.size(0, 3);
+    macro_rules! call {
+        ($module:path, $p:expr, $arena:expr) => {{
+            use $module as kernel;
+            let arena = run($arena, 0);
+            let from = arena.sub(input, h[0] * w[0] * in_c);
+            let to = arena.sub(output, h[5] * w[5] * out_c);
+            let scratch = arena.sub(0, kernel::scratch_bytes(&$p));
+            match h[1] {
+                1 => kernel::run::<1>(&$p, stream, from, to, scratch),
+                2 => kernel::run::<2>(&$p, stream, from, to, scratch),
+                3 => kernel::run::<3>(&$p, stream, from, to, scratch),
+                _ => kernel::run::<4>(&$p, stream, from, to, scratch),
+            }
+        }};
+    }
+    call!(kernels::conv_tile, p, &mut memory.fast);
+    call!(plain::kernels::conv_tile, q, &mut memory.portable);
+    memory.compare(c"conv_tile", case, &[h[0], w[0], in_c, out_c, h[1], w[1]]);
+}
+
+fn dense(memory: &mut Memory, rng: &mut Rng, case: usize) {
+    let (rows, in_features, out_features) = (rng.size(1, 3), rng.size(1, 90), rng.size(1, 13));
+    let (dual, shifts, out) = (case % 3 > 0, case % 4 == 0, out(rng));
+    let quads = in_features.div_ceil(4);
+    memory.refill(rng, 1024);
+    memory.blocks(rng, quads, out_features.div_ceil(4));
+    for k in &mut memory.stream[portable::block_bytes(quads) * out_features.div_ceil(4)..][..16] {
+        *k &= 3;
+    }
+    let stream = Consts::new(&memory.stream);
+    let (input, output) = (rng.size(0, 7), 512 + rng.size(0, 7));
+    {
+        let p = kernels::dense_tile::Params { rows, in_features, out_features, dual, shifts, out };
+        let arena = run(&mut memory.fast, 0);
+        let from = arena.sub(input, rows * in_features);
+        let to = arena.sub(output, rows * out_features);
+        kernels::dense_tile::run(&p, stream, from, to, arena.sub(0, 0));
+    }
+    {
+        let p = plain::kernels::dense_tile::Params { rows, in_features, out_features, dual, shifts, out };
+        let arena = run(&mut memory.portable, 0);
+        let from = arena.sub(input, rows * in_features);
+        let to = arena.sub(output, rows * out_features);
+        plain::kernels::dense_tile::run(&p, stream, from, to, arena.sub(0, 0));
+    }
+    memory.compare(c"dense_tile", case, &[rows, in_features, out_features]);
+}
+
+fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
+    let stride = rng.size(1, 2);
+    let axis = |rng: &mut Rng| loop {
+        let (size, pad, after) = (rng.size(1, 13), rng.size(0, 2), rng.size(0, 2));
+        if size + pad + after >= 3 {
+            return [size, pad, (size + pad + after - 3) / stride + 1];
+        }
+    };
+    let (h, w, channels) = (axis(rng), axis(rng), 4 * rng.size(1, 3));
+    let (down, zero_point) = (rng.chance(2), rng.size(0, 255) as i32 - 128);
+    memory.refill(rng, ARENA);
+    memory.blocks(rng, 1, 1);
+    for quad in memory.stream[..17 * channels].chunks_exact_mut(68) {
+        for (i, byte) in quad.iter_mut().enumerate() {
+            // Multipliers keep their sign.
+            let multiplier = i > 16 && i < 32;
+            *byte = if multiplier && i % 4 == 3 {
+                (rng.size(0, 127) >> rng.size(0, 7)) as u8
+            } else {
+                rng.bits() as u8
+            };
+            if i < 16 && i % 4 > 1 {
+                *byte = 0;
+            }
+        }
+    }
+    let stream = Consts::new(&memory.stream);
+    let (input, output) = (6000 + rng.size(0, 3), 12000 + rng.size(0, 3));
+    macro_rules! call {
+        ($module:path, $arena:expr) => {{
+            use $module as kernel;
+            let p = kernel::Params {
+                in_h: h[0],
+                in_w: w[0],
+                channels,
+                out_h: h[2],
+                out_w: w[2],
+                stride,
+                pad_top: h[1],
+                pad_left: w[1],
+                pad_code: -7,
+                down,
+                zero_point,
+            };
+            let arena = run($arena, 0);
+            let from = arena.sub(input, h[0] * w[0] * channels);
+            let to = arena.sub(output, h[2] * w[2] * channels);
+            kernel::run::<3>(&p, stream, from, to, arena.sub(0, kernel::scratch_bytes(&p)));
+        }};
+    }
+    call!(kernels::depthwise_quad, &mut memory.fast);
+    call!(plain::kernels::depthwise_quad, &mut memory.portable);
+    memory.compare(c"depthwise_quad", case, &[h[0], w[0], h[2], w[2], channels, stride]);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn firmware_main() -> ! {
+    let memory = &raw mut MEMORY;
+    // SAFETY: this function is entered once, and nothing else names MEMORY.
+    let memory = unsafe { &mut *memory };
+    let mut rng = Rng(0x1234_5678);
+    for case in 0..12_000 {
+        tiles::<true>(memory, &mut rng, case);
+        tiles::<false>(memory, &mut rng, case);
+    }
+    for case in 0..100_000 {
+        requantization(&mut rng, case);
+    }
+    for case in 0..600 {
+        convolutions(memory, &mut rng, case);
+        dense(memory, &mut rng, case);
+        depthwise(memory, &mut rng, case);
+    }
+    print_fact(c"equal", 1);
+    exit(true)
+}

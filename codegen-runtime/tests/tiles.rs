@@ -1,0 +1,333 @@
+//! `conv_tile`, `dense_tile` and `depthwise_quad` against plain loops, with constants packed here
+//! from the description of the format.
+
+mod common;
+
+use common::{Axis, Blob, CASES, Layer, Rng, guarded, no_scratch, requantize, share_inside};
+use tinyc_runtime::kernels::{conv_tile, dense_tile, depthwise_quad};
+use tinyc_runtime::requant::Out;
+use tinyc_runtime::view::Bytes;
+
+/// The blob of a layer whose weights are `[channel][run][run_len]`, each run
+/// filled up to a multiple of four inputs.
+fn pack(layer: &Layer, run_len: usize, dual: bool) -> Blob {
+    let channels = layer.bias.len();
+    let taps = layer.weights.len() / channels;
+    let filled = run_len.next_multiple_of(4);
+    let weight = |channel: usize, input: usize| {
+        let (run, at) = (input / filled, input % filled);
+        match channel < channels && at < run_len {
+            true => i64::from(layer.weights[channel * taps + run * run_len + at]),
+            false => 0,
+        }
+    };
+    let or_zero = |values: &[i64], channel: usize| values.get(channel).copied().unwrap_or(0);
+    let mut blob = Blob::new();
+    for first in (0..channels).step_by(4) {
+        for a in [first, first + 2] {
+            let (bias_a, bias_b) = (or_zero(&layer.bias, a), or_zero(&layer.bias, a + 1));
+            blob.words(if dual { [256 * bias_b + bias_a, bias_a] } else { [bias_b, bias_a] });
+        }
+        for quad in (0..taps / run_len * filled).step_by(4) {
+            for input in [quad, quad + 1] {
+                for a in [first, first + 2] {
+                    let (a0, a1) = (weight(a, input), weight(a, input + 2));
+                    let (b0, b1) = (weight(a + 1, input), weight(a + 1, input + 2));
+                    if dual {
+                        blob.bytes(((256 * b0 + a0) as i16).to_le_bytes());
+                        blob.bytes(((256 * b1 + a1) as i16).to_le_bytes());
+                    } else {
+                        blob.bytes([a0, b0, a1, b1].map(|w| w as u8));
+                    }
+                }
+            }
+        }
+        blob.words([0, 1, 2, 3].map(|i| or_zero(&layer.m, first + i)));
+    }
+    if layer.shifts {
+        blob.bytes(layer.k.iter().map(|&k| k as u8));
+        blob.align4();
+    }
+    blob
+}
+
+/// Whether 24 bits hold every accumulator of the odd channels.
+fn fits(layer: &Layer) -> bool {
+    let taps = layer.weights.len() / layer.bias.len();
+    layer.bias.iter().zip(layer.weights.chunks(taps)).skip(1).step_by(2).all(|(bias, weights)| {
+        let reach: i64 = weights.iter().map(|&w| i64::from(w).abs()).sum();
+        bias.abs() + 128 * reach < 1 << 23
+    })
+}
+
+/// Full range most of the time: that is what the fast variant is for.
+fn out(rng: &mut Rng) -> Out {
+    let narrow = rng.out();
+    if rng.chance(3) { narrow } else { Out { lo: -128, hi: 127, ..narrow } }
+}
+
+fn check_conv(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, out_c: usize) -> f64 {
+    let taps = h.kernel * w.kernel * in_c;
+    let shifts = rng.chance(4);
+    let layer = Layer::random(rng, out_c, taps, shifts);
+    let input = rng.codes(h.size * w.size * in_c, layer.codes.0, layer.codes.1);
+    let p = conv_tile::Params {
+        in_h: h.size,
+        in_w: w.size,
+        in_c,
+        out_h: h.out,
+        out_w: w.out,
+        out_c,
+        kernel_h: h.kernel,
+        kernel_w: w.kernel,
+        stride_h: h.stride,
+        stride_w: w.stride,
+        pad_top: h.pad,
+        pad_left: w.pad,
+        dilation_h: h.dilation,
+        dilation_w: w.dilation,
+        pad_code: rng.range(layer.codes.0, layer.codes.1) as i8,
+        dual: fits(&layer) && !rng.chance(4),
+        shifts,
+        out: out(rng),
+    };
+    let blob = pack(&layer, w.kernel * in_c, p.dual);
+    // Whatever the scratch holds at first must not matter.
+    let mut scratch = AlignedBytes([rng.bits() as i8; SCRATCH]);
+    let scratch_len = conv_tile::scratch_bytes(&p);
+    let got = guarded(&input, h.out * w.out * out_c, |input, output| {
+        let scratch = Bytes::from_mut(&mut scratch.0[..scratch_len]);
+        with_kernel_rows!(h.kernel, conv_tile::run, &p, blob.consts(), input, output, scratch)
+    });
+    let mut expected = Vec::new();
+    for oy in 0..h.out {
+        for ox in 0..w.out {
+            for oc in 0..out_c {
+                let mut acc = layer.bias[oc];
+                for ky in 0..h.kernel {
+                    for kx in 0..w.kernel {
+                        for c in 0..in_c {
+                            let code = match (h.inside(oy, ky), w.inside(ox, kx)) {
+                                (Some(y), Some(x)) => input[(y * w.size + x) * in_c + c],
+                                _ => p.pad_code,
+                            };
+                            let weight = layer.weights[((oc * h.kernel + ky) * w.kernel + kx) * in_c + c];
+                            acc += i64::from(code) * i64::from(weight);
+                        }
+                    }
+                }
+                expected.push(requantize(acc, layer.m[oc], layer.k[oc], p.out));
+            }
+        }
+    }
+    assert_eq!(got, expected, "{p:?}");
+    share_inside(&got, p.out)
+}
+
+const SCRATCH: usize = 16384;
+
+#[repr(align(4))]
+struct AlignedBytes([i8; SCRATCH]);
+
+/// The average over `cases` random cases must not be mostly saturation; the few
+/// that Miri gets may be.
+fn mostly_inside(cases: usize, mut case: impl FnMut() -> f64) {
+    let average = (0..cases).map(|_| case()).sum::<f64>() / cases as f64;
+    assert!(cfg!(miri) || average > 0.5, "only {average:.2} of the codes were inside the range");
+}
+
+#[test]
+fn conv_tile_equals_plain_loops() {
+    let mut rng = Rng::new(21);
+    let sizes = if cfg!(miri) { 4 } else { 9 };
+    mostly_inside(CASES, || {
+        let axes = [Axis::random(&mut rng, sizes), Axis::random(&mut rng, sizes)];
+        let widest = if cfg!(miri) { 5 } else { 19 };
+        let (in_c, out_c) = (rng.size(1, widest), rng.size(1, widest));
+        check_conv(&mut rng, axes, in_c, out_c)
+    });
+}
+
+#[test]
+fn conv_tile_pointwise_crosses_row_ends() {
+    let mut rng = Rng::new(22);
+    mostly_inside(CASES / 2, || {
+        let axis = |size| Axis { size, kernel: 1, stride: 1, pad: 0, pad_after: 0, dilation: 1, out: size };
+        let axes = [axis(rng.size(1, 4)), axis(rng.size(1, 5))];
+        let (in_c, out_c) = (rng.size(1, 70), rng.size(1, 21));
+        check_conv(&mut rng, axes, in_c, out_c)
+    });
+}
+
+#[test]
+fn conv_tile_pointwise_in_place() {
+    let mut rng = Rng::new(23);
+    for _ in 0..CASES / 3 {
+        let (pixels, in_c) = (rng.size(1, 9), rng.size(1, 30));
+        let out_c = rng.size(1, in_c);
+        let layer = Layer::random(&mut rng, out_c, in_c, false);
+        let input = rng.codes(pixels * in_c, -128, 127);
+        let p = conv_tile::Params {
+            in_h: 1,
+            in_w: pixels,
+            in_c,
+            out_h: 1,
+            out_w: pixels,
+            out_c,
+            kernel_h: 1,
+            kernel_w: 1,
+            stride_h: 1,
+            stride_w: 1,
+            pad_top: 0,
+            pad_left: 0,
+            dilation_h: 1,
+            dilation_w: 1,
+            pad_code: 0,
+            dual: true,
+            shifts: false,
+            out: Out { zero_point: 3, lo: -128, hi: 127 },
+        };
+        let blob = pack(&layer, in_c, true);
+        let mut scratch = AlignedBytes([0; SCRATCH]);
+        let mut bytes = input.clone();
+        let arena = Bytes::from_mut(&mut bytes);
+        let output = arena.sub(0, pixels * out_c);
+        let scratch = Bytes::from_mut(&mut scratch.0[..conv_tile::scratch_bytes(&p)]);
+        conv_tile::run::<1>(&p, blob.consts(), arena, output, scratch);
+        for pixel in 0..pixels {
+            for oc in 0..out_c {
+                let products = (0..in_c)
+                    .map(|c| i64::from(input[pixel * in_c + c]) * i64::from(layer.weights[oc * in_c + c]));
+                let expected = requantize(layer.bias[oc] + products.sum::<i64>(), layer.m[oc], 0, p.out);
+                assert_eq!(bytes[pixel * out_c + oc], expected, "pixel {pixel}, channel {oc} of {p:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn dense_tile_equals_plain_loops() {
+    let mut rng = Rng::new(24);
+    mostly_inside(CASES, || {
+        let (rows, shifts) = (rng.size(1, 3), rng.chance(4));
+        let (in_features, out_features) = (rng.size(1, 70), rng.size(1, 13));
+        let layer = Layer::random(&mut rng, out_features, in_features, shifts);
+        let input = rng.codes(rows * in_features, layer.codes.0, layer.codes.1);
+        let dual = fits(&layer) && !rng.chance(4);
+        let p = dense_tile::Params { rows, in_features, out_features, dual, shifts, out: out(&mut rng) };
+        let blob = pack(&layer, in_features, dual);
+        let got = guarded(&input, rows * out_features, |input, output| {
+            dense_tile::run(&p, blob.consts(), input, output, no_scratch())
+        });
+        let mut expected = Vec::new();
+        for row in 0..rows {
+            for o in 0..out_features {
+                let products = (0..in_features).map(|i| {
+                    i64::from(input[row * in_features + i]) * i64::from(layer.weights[o * in_features + i])
+                });
+                let acc = layer.bias[o] + products.sum::<i64>();
+                expected.push(requantize(acc, layer.m[o], layer.k[o], p.out));
+            }
+        }
+        assert_eq!(got, expected, "{p:?}");
+        share_inside(&got, p.out)
+    });
+}
+
+/// Accumulators at the very ends of the 24 bits that packing in pairs allows.
+#[test]
+fn dual_packing_reaches_its_limits() {
+    // 516 weights of 127 are 65,532: with inputs of -128 and a bias, every bit is used.
+    let len = 516;
+    let reach = 128 * 127 * len as i64;
+    for (weight, code, bias) in [(127i8, -128i8, -((1 << 23) - reach)), (-127, -128, (1 << 23) - 1 - reach)] {
+        let layer = Layer {
+            bias: vec![bias; 4],
+            m: vec![(127 * (1i64 << 32) + (1 << 22)) >> 23; 4],
+            k: vec![0; 4],
+            weights: vec![weight; 4 * len],
+            shifts: false,
+            codes: (-128, 127),
+        };
+        let p = dense_tile::Params {
+            rows: 1,
+            in_features: len,
+            out_features: 4,
+            dual: true,
+            shifts: false,
+            out: Out { zero_point: 0, lo: -128, hi: 127 },
+        };
+        let blob = pack(&layer, len, true);
+        let got = guarded(&vec![code; len], 4, |input, output| {
+            dense_tile::run(&p, blob.consts(), input, output, no_scratch())
+        });
+        assert_eq!(got, [if weight < 0 { 127 } else { -127 }; 4]);
+    }
+}
+
+#[test]
+fn depthwise_quad_equals_plain_loops() {
+    let mut rng = Rng::new(25);
+    let longest = if cfg!(miri) { 9 } else { 40 };
+    mostly_inside(CASES, || {
+        let stride = rng.size(1, 2);
+        let axis = |rng: &mut Rng| loop {
+            let (size, pad, pad_after) = (rng.size(1, longest), rng.size(0, 2), rng.size(0, 2));
+            if size + pad + pad_after >= 3 {
+                let out = (size + pad + pad_after - 3) / stride + 1;
+                return Axis { size, kernel: 3, stride, pad, pad_after, dilation: 1, out };
+            }
+        };
+        let (h, w) = (axis(&mut rng), axis(&mut rng));
+        let channels = 4 * rng.size(1, 3);
+        let layer = Layer::random(&mut rng, channels, 9, false);
+        let input = rng.codes(h.size * w.size * channels, -128, 127);
+        let p = depthwise_quad::Params {
+            in_h: h.size,
+            in_w: w.size,
+            channels,
+            out_h: h.out,
+            out_w: w.out,
+            stride,
+            pad_top: h.pad,
+            pad_left: w.pad,
+            pad_code: rng.range(-128, 127) as i8,
+            down: rng.chance(2),
+            zero_point: rng.range(-128, 127) as i32,
+        };
+        let mut blob = Blob::new();
+        for first in (0..channels).step_by(4) {
+            blob.words(layer.bias[first..first + 4].iter().copied());
+            blob.words(layer.m[first..first + 4].iter().copied());
+            blob.bytes((0..36).map(|i| layer.weights[i / 4 * channels + first + i % 4] as u8));
+        }
+        let mut scratch = AlignedBytes([rng.bits() as i8; SCRATCH]);
+        let scratch_len = depthwise_quad::scratch_bytes(&p);
+        let got = guarded(&input, h.out * w.out * channels, |input, output| {
+            let scratch = Bytes::from_mut(&mut scratch.0[..scratch_len]);
+            depthwise_quad::run::<3>(&p, blob.consts(), input, output, scratch);
+        });
+        let out = Out { zero_point: p.zero_point, lo: -128, hi: 127 };
+        let mut expected = Vec::new();
+        for oy in 0..h.out {
+            for ox in 0..w.out {
+                for c in 0..channels {
+                    let mut acc = layer.bias[c];
+                    for ky in 0..3 {
+                        for kx in 0..3 {
+                            let code = match (h.inside(oy, ky), w.inside(ox, kx)) {
+                                (Some(y), Some(x)) => input[(y * w.size + x) * channels + c],
+                                _ => p.pad_code,
+                            };
+                            let weight = layer.weights[(3 * ky + kx) * channels + c];
+                            acc += i64::from(code) * i64::from(weight);
+                        }
+                    }
+                    expected.push(requantize(acc, layer.m[c], 0, out));
+                }
+            }
+        }
+        assert_eq!(got, expected, "{p:?}");
+        share_inside(&got, out)
+    });
+}

@@ -1,0 +1,123 @@
+//! Convolution to the kernels for DSP instructions: `conv_tile`, `depthwise_quad`.
+//!
+//! In: a quantized node. Out: one call, or nothing where only the general kernels
+//! serve (groups that are not depthwise, other depthwise shapes). Invariant: the
+//! same bytes as the general kernels give.
+
+use tinyc_runtime::kernels::{conv_tile, depthwise_quad};
+
+use super::Conv;
+use super::lower::{fold_zero_point, out_params};
+use super::pack_blocks::{pack_blocks, pack_quads};
+use crate::ir::{Graph, NodeId};
+use crate::lower::{Call, Kernel, LowerError, Lowered};
+use crate::quant::QuantTable;
+
+/// Lowers a convolution; `None` where these kernels do not serve.
+///
+/// # Errors
+/// [`LowerError::Accumulator`].
+pub fn lower(
+    graph: &Graph,
+    quant: &QuantTable,
+    id: NodeId,
+    conv: &Conv,
+) -> Result<Option<Lowered>, LowerError> {
+    let node = graph.node(id);
+    let [_, _, in_c] =
+        graph.shape(node.inputs[0]).hwc().expect("verified: convolution input is [1, H, W, C]");
+    if conv.groups == 1 {
+        tile(graph, quant, id, conv).map(Some)
+    } else if conv.groups == in_c && graph.shape(node.inputs[1]).channels() == 1 {
+        quad(graph, quant, id, conv)
+    } else {
+        Ok(None)
+    }
+}
+
+fn tile(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Lowered, LowerError> {
+    let node = graph.node(id);
+    let input = quant.activation(node.inputs[0]);
+    let layer = quant.layer(id);
+    let bias = fold_zero_point(layer, input.zero_point)?;
+    let [in_h, in_w, in_c] =
+        graph.shape(node.inputs[0]).hwc().expect("verified: convolution input is [1, H, W, C]");
+    let [out_h, out_w, out_c] =
+        graph.shape(node.output).hwc().expect("verified: convolution output is [1, H, W, C]");
+    let window = conv.window;
+    let packed = pack_blocks(&bias, layer, &layer.weights, window.kernel[1] * in_c);
+    let params = conv_tile::Params {
+        in_h,
+        in_w,
+        in_c,
+        out_h,
+        out_w,
+        out_c,
+        kernel_h: window.kernel[0],
+        kernel_w: window.kernel[1],
+        stride_h: window.stride[0],
+        stride_w: window.stride[1],
+        pad_top: window.pads.top,
+        pad_left: window.pads.left,
+        dilation_h: window.dilation[0],
+        dilation_w: window.dilation[1],
+        pad_code: input.code(f64::from(conv.pad_value)),
+        dual: packed.dual,
+        shifts: packed.shifts,
+        out: out_params(&quant.activation(node.output)),
+    };
+    let call = Call {
+        kernel: Kernel::ConvTile(params),
+        consts: packed.consts,
+        inputs: vec![node.inputs[0]],
+        scratch_bytes: conv_tile::scratch_bytes(&params),
+    };
+    // Both pixels of a pair are read before one is written.
+    let in_place = params.pointwise() && in_c == out_c;
+    Ok(Lowered::one(call).in_place_of(in_place.then_some(0)))
+}
+
+fn quad(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Option<Lowered>, LowerError> {
+    let node = graph.node(id);
+    let input = quant.activation(node.inputs[0]);
+    let layer = quant.layer(id);
+    let [in_h, in_w, channels] =
+        graph.shape(node.inputs[0]).hwc().expect("verified: convolution input is [1, H, W, C]");
+    let [out_h, out_w, out_c] =
+        graph.shape(node.output).hwc().expect("verified: convolution output is [1, H, W, C]");
+    let window = conv.window;
+    let [stride, stride_w] = window.stride;
+    let out = out_params(&quant.activation(node.output));
+    let serves = window.kernel == [3, 3]
+        && window.dilation == [1, 1]
+        && stride == stride_w
+        && stride <= 2
+        && out_c == channels
+        && channels.is_multiple_of(4)
+        && (out.lo, out.hi) == (-128, 127)
+        && layer.multipliers.iter().all(|m| m.k == 0);
+    if !serves {
+        return Ok(None);
+    }
+    let bias = fold_zero_point(layer, input.zero_point)?;
+    let params = depthwise_quad::Params {
+        in_h,
+        in_w,
+        channels,
+        out_h,
+        out_w,
+        stride,
+        pad_top: window.pads.top,
+        pad_left: window.pads.left,
+        pad_code: input.code(f64::from(conv.pad_value)),
+        // Four outputs make a group: whichever axis fills its groups better.
+        down: out_h.next_multiple_of(4) * out_w < out_w.next_multiple_of(4) * out_h,
+        zero_point: out.zero_point,
+    };
+    Ok(Some(Lowered::one(Call {
+        kernel: Kernel::DepthwiseQuad(params),
+        consts: pack_quads(&bias, layer, &layer.weights),
+        inputs: vec![node.inputs[0]],
+        scratch_bytes: depthwise_quad::scratch_bytes(&params),
+    })))
+}

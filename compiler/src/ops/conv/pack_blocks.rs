@@ -1,0 +1,100 @@
+//! Constants of the tile kernels: blocks of four channels, in the order in which
+//! the kernels read them.
+//!
+//! In: folded biases, multipliers and weights. Out: the blob that the runtime's
+//! `blocks` describes. Invariant: the weights of two channels share 16-bit halves
+//! only where the upper channel's accumulator provably stays within 24 bits.
+
+use crate::lower::Packer;
+use crate::quant::LayerQuant;
+
+/// A layer's blob, and how it is packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// Blocks, and shifts if there are any.
+    pub consts: Vec<u8>,
+    /// Whether the weights of two channels share 16-bit halves.
+    pub dual: bool,
+    /// Whether shifts are present.
+    pub shifts: bool,
+}
+
+/// The least and the greatest value of `bias + sum(q * w)` over codes `q` of int8.
+fn reach(bias: i32, weights: &[i8]) -> (i64, i64) {
+    weights.iter().map(|&w| i64::from(w)).fold((i64::from(bias), i64::from(bias)), |(least, most), w| {
+        let (a, b) = (-128 * w, 127 * w);
+        (least + a.min(b), most + a.max(b))
+    })
+}
+
+/// Whether `256 * B + A` can carry both channels: the weight `B` fits the upper
+/// byte when `A` borrows from it, and the sum of `B` fits the 24 bits above `A`'s
+/// byte (the sum of `A` may wrap: its own accumulator is exact).
+fn shares(bias: i32, weights: &[i8]) -> bool {
+    let (least, most) = reach(bias, weights);
+    weights.iter().all(|&w| w != i8::MIN) && least >= -(1 << 23) && most < 1 << 23
+}
+
+/// Packs `[channels][runs of run_len]` weights; each run is filled up to a
+/// multiple of four inputs, and the channels to a multiple of four.
+///
+/// # Panics
+/// If the weights are not whole runs for each bias.
+pub fn pack_blocks(bias: &[i32], layer: &LayerQuant, weights: &[i8], run_len: usize) -> Packed {
+    let channels = bias.len();
+    let taps = weights.len() / channels;
+    assert_eq!(taps % run_len, 0, "whole runs");
+    let rows: Vec<Vec<i8>> = weights.chunks(taps).map(|row| fill_up(row, run_len)).collect();
+    let nothing = vec![0; rows[0].len()];
+    let row = |channel: usize| rows.get(channel).unwrap_or(&nothing);
+    let bias = |channel: usize| bias.get(channel).copied().unwrap_or(0);
+    let dual = (1..channels).step_by(2).all(|channel| shares(bias(channel), row(channel)));
+    let shifts = layer.multipliers.iter().any(|m| m.k > 0);
+    let mut packer = Packer::new();
+    for first in (0..channels).step_by(4) {
+        for (a, b) in [(first, first + 1), (first + 2, first + 3)] {
+            let start = if dual { bias(b).wrapping_mul(256).wrapping_add(bias(a)) } else { bias(b) };
+            packer = packer.i32s([start, bias(a)]);
+        }
+        for quad in (0..nothing.len()).step_by(4) {
+            for input in [quad, quad + 1] {
+                for (a, b) in [(row(first), row(first + 1)), (row(first + 2), row(first + 3))] {
+                    packer = packer.bytes(half(a[input], b[input], dual));
+                    packer = packer.bytes(half(a[input + 2], b[input + 2], dual));
+                }
+            }
+        }
+        packer = packer.i32s((first..first + 4).map(|c| layer.multipliers.get(c).map_or(0, |m| m.m)));
+    }
+    if shifts {
+        packer = packer.bytes(layer.multipliers.iter().map(|m| m.k)).align4();
+    }
+    Packed { consts: packer.finish(), dual, shifts }
+}
+
+/// Two weights of one input as 16 bits.
+fn half(a: i8, b: i8, dual: bool) -> [u8; 2] {
+    if dual { (256 * i16::from(b) + i16::from(a)).to_le_bytes() } else { [a as u8, b as u8] }
+}
+
+fn fill_up(row: &[i8], run_len: usize) -> Vec<i8> {
+    let mut filled = Vec::new();
+    for run in row.chunks(run_len) {
+        filled.extend_from_slice(run);
+        filled.resize(filled.len().next_multiple_of(4), 0);
+    }
+    filled
+}
+
+/// Constants of `depthwise_quad`, from `[channels][9]` weights; the channels are a
+/// multiple of four.
+pub fn pack_quads(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> Vec<u8> {
+    let mut packer = Packer::new();
+    for first in (0..bias.len()).step_by(4) {
+        let four = first..first + 4;
+        packer = packer.i32s(bias[four.clone()].iter().copied());
+        packer = packer.i32s(layer.multipliers[four.clone()].iter().map(|m| m.m));
+        packer = packer.bytes((0..9).flat_map(|tap| four.clone().map(move |c| weights[9 * c + tap] as u8)));
+    }
+    packer.finish()
+}

@@ -1,0 +1,57 @@
+//! A fully connected layer to the kernels for DSP instructions: `dense_tile` for
+//! one row, `conv_tile` for several (a row is a pixel).
+//!
+//! In: a quantized node. Out: one call. Invariant: the same bytes as `dense`
+//! gives.
+
+use tinyc_runtime::kernels::{conv_tile, dense_tile};
+
+use crate::ir::{Graph, NodeId};
+use crate::lower::{Call, Kernel, LowerError, Lowered};
+use crate::ops::conv::lower::{fold_zero_point, out_params};
+use crate::ops::conv::pack_blocks::pack_blocks;
+use crate::quant::QuantTable;
+
+/// Lowers a fully connected layer.
+///
+/// # Errors
+/// [`LowerError::Accumulator`].
+pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId) -> Result<Lowered, LowerError> {
+    let node = graph.node(id);
+    let layer = quant.layer(id);
+    let bias = fold_zero_point(layer, quant.activation(node.inputs[0]).zero_point)?;
+    let in_features = graph.shape(node.inputs[0]).channels();
+    let out_features = graph.shape(node.output).channels();
+    let rows = graph.shape(node.inputs[0]).elements() / in_features;
+    let packed = pack_blocks(&bias, layer, &layer.weights, in_features);
+    let (dual, shifts) = (packed.dual, packed.shifts);
+    let out = out_params(&quant.activation(node.output));
+    let (kernel, scratch_bytes) = if rows == 1 {
+        let params = dense_tile::Params { rows, in_features, out_features, dual, shifts, out };
+        (Kernel::DenseTile(params), dense_tile::scratch_bytes(&params))
+    } else {
+        let params = conv_tile::Params {
+            in_h: 1,
+            in_w: rows,
+            in_c: in_features,
+            out_h: 1,
+            out_w: rows,
+            out_c: out_features,
+            kernel_h: 1,
+            kernel_w: 1,
+            stride_h: 1,
+            stride_w: 1,
+            pad_top: 0,
+            pad_left: 0,
+            dilation_h: 1,
+            dilation_w: 1,
+            pad_code: 0,
+            dual,
+            shifts,
+            out,
+        };
+        (Kernel::ConvTile(params), conv_tile::scratch_bytes(&params))
+    };
+    let inputs = vec![node.inputs[0]];
+    Ok(Lowered::one(Call { kernel, consts: packed.consts, inputs, scratch_bytes }))
+}
