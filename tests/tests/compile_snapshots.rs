@@ -90,8 +90,11 @@ fn a_build_from_the_quantization_file_gives_the_same_bytes() {
         let quant = folder.path().join("model.quant.toml");
         std::fs::write(&quant, first.text("model.quant.toml").unwrap()).unwrap();
         let target = Target::lookup("stm32f411").unwrap();
-        let options =
-            CompileOptions { quant: Some(quant), kernels: target.arch.kernels(), ..CompileOptions::default() };
+        let options = CompileOptions {
+            quant: Some(quant),
+            kernels: target.arch.kernels(),
+            ..CompileOptions::default()
+        };
         let again = compile(&model, &options, &Silent, &mut |_, _| {}).unwrap();
         let again = emit(&again, &target, "model").unwrap();
         assert_eq!(first, again, "{name}");

@@ -11,7 +11,9 @@ use rayon::prelude::*;
 use tempfile::TempDir;
 use tinyc::codegen::{self, EmitOptions, TargetFacts};
 use tinyc::compile::{CompileOptions, Compiled, Silent, compile};
+use tinyc::lower::KernelSet;
 use tinyc::onnx::oracle::Oracle as FloatOracle;
+use tinyc::plan::plan_with;
 use tinyc::samples::Preprocess;
 use tinyc::verify::emulator::{Core, Firmware, FirmwareOptions};
 use tinyc::verify::harness::CrateRef;
@@ -46,8 +48,11 @@ fn compile_case(case: Case, folder: &Path) -> Result<Done, String> {
             .unwrap();
     }
     npz.finish().unwrap();
-    let compiled = compile(&model, &CompileOptions::default(), &Silent, &mut |_, _| {})
-        .map_err(|e| format!("{}: {e}", case.name))?;
+    // Odd cases on the general kernels, even ones on tiles; the simulator below runs both.
+    let kernels = if case.name.len().is_multiple_of(2) { KernelSet::Tiles } else { KernelSet::General };
+    let options = CompileOptions { kernels, ..CompileOptions::default() };
+    let compiled =
+        compile(&model, &options, &Silent, &mut |_, _| {}).map_err(|e| format!("{}: {e}", case.name))?;
     let module = &compiled.module;
     let codes: Vec<Vec<Vec<i8>>> = (0..SAMPLES)
         .map(|s| {
@@ -81,12 +86,12 @@ fn compile_all(cases: Vec<Case>, folder: &Path) -> Vec<Done> {
     done.into_iter().filter_map(Result::ok).collect()
 }
 
-fn emit(done: &Done, folder: &Path) -> CrateRef {
+fn emit(done: &Done, folder: &Path, arch: &str) -> CrateRef {
     let package = codegen::package_name(done.case.name);
     let dir = folder.join("crates").join(&package);
     let options = EmitOptions {
         package: package.clone(),
-        target: TargetFacts { name: "host".into(), arch: "portable".into() },
+        target: TargetFacts { name: "host".into(), arch: arch.into() },
         preprocessing: vec![Preprocess::None; done.codes[0].len()],
         self_test: None,
         accuracy: None,
@@ -170,7 +175,10 @@ fn every_case_follows_the_oracle_and_the_kernels_follow_the_reference() {
         .filter_map(|d| {
             let wrong = d.codes.iter().zip(&d.expected).position(|(codes, expected)| {
                 let slices: Vec<&[i8]> = codes.iter().map(Vec::as_slice).collect();
-                Simulator::new(&d.compiled.plan).run(&slices) != *expected
+                [KernelSet::General, KernelSet::Tiles].iter().any(|&kernels| {
+                    let plan = plan_with(&d.compiled.module, kernels).unwrap();
+                    Simulator::new(&plan).run(&slices) != *expected
+                })
             })?;
             Some(format!("{}: sample {wrong}", d.case.name))
         })
@@ -182,7 +190,7 @@ fn every_case_follows_the_oracle_and_the_kernels_follow_the_reference() {
 fn every_case_gives_the_same_bytes_when_emitted() {
     let folder = TempDir::new().unwrap();
     let done = compile_all(cases(), folder.path());
-    let crates: Vec<CrateRef> = done.iter().map(|d| emit(d, folder.path())).collect();
+    let crates: Vec<CrateRef> = done.iter().map(|d| emit(d, folder.path(), "portable")).collect();
     let options =
         HostOptions { work_dir: work_dir(), quick_build: true, checked: true, ..HostOptions::default() };
     let host = HostRunner::build(&crates, options).unwrap();
@@ -212,7 +220,7 @@ fn one_case_an_operator_gives_the_same_bytes_on_the_emulated_core() {
     let differ = compile_all(chosen, folder.path())
         .into_par_iter()
         .filter_map(|d| {
-            let emitted = emit(&d, folder.path());
+            let emitted = emit(&d, folder.path(), "cortex_m_dsp");
             let options = FirmwareOptions { work_dir: work_dir(), ..FirmwareOptions::default() };
             let firmware = Firmware::build(&emitted, Core::M4, options)
                 .unwrap_or_else(|e| panic!("{}: {e}", d.case.name));

@@ -86,7 +86,8 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     memory::check(&Footprint::of(&compiled.plan), &target, &budgets, Target::builtin())?;
 
     let files = emit(&compiled, &target, &package)?;
-    let out_dir = args.out.clone().unwrap_or_else(|| format!("{}-{}", model_name(&args.model), target.name).into());
+    let out_dir =
+        args.out.clone().unwrap_or_else(|| format!("{}-{}", model_name(&args.model), target.name).into());
     codegen::write::write(&out_dir, &files)?;
     let rows: Vec<FileRow> =
         files.0.iter().map(|(path, text)| FileRow { path: path.clone(), bytes: text.len() as u64 }).collect();

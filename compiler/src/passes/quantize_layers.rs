@@ -16,17 +16,29 @@ const SMALLEST_MULTIPLIER: f64 = 3.0e-6;
 
 /// Runs the pass.
 pub fn run(module: &mut Module, _: &Context<'_>) -> Result<(), PassError> {
+    let (mut layers, mut channels) = (0, 0);
     for id in module.graph.order().to_vec() {
-        let layer = match module.graph.node(id).op {
+        let (layer, rescaled) = match module.graph.node(id).op {
             Op::Conv(_) | Op::Dense | Op::Affine => quantize(module, id)?,
             _ => continue,
         };
         module.quant.layers.insert(id, layer);
+        if rescaled > 0 {
+            layers += 1;
+            channels += rescaled;
+        }
+    }
+    if channels > 0 {
+        module.notes.push(format!(
+            "{channels} channels in {layers} layers do not fit int8 weights, an int32 bias or a precise multiplier with the model's own weight scale; their weights were requantized"
+        ));
     }
     Ok(())
 }
 
-fn quantize(module: &mut Module, id: NodeId) -> Result<LayerQuant, PassError> {
+/// The integers of a layer, and how many channels could not keep the scale that the
+/// model carries.
+fn quantize(module: &Module, id: NodeId) -> Result<(LayerQuant, usize), PassError> {
     let graph = &module.graph;
     let node = graph.node(id);
     let fail = |reason: String| PassError::Layer { node: node.name.clone(), reason };
@@ -64,13 +76,7 @@ fn quantize(module: &mut Module, id: NodeId) -> Result<LayerQuant, PassError> {
         })?;
         layer.multipliers.push(multiplier);
     }
-    if rescaled > 0 {
-        let name = node.name.clone();
-        module.notes.push(format!(
-            "node '{name}': {rescaled} of {channels} channels do not fit int8 weights, an int32 bias or a precise multiplier with the model's own scale; they were requantized"
-        ));
-    }
-    Ok(layer)
+    Ok((layer, rescaled))
 }
 
 /// Whether a scale that the model carries can be kept.
