@@ -184,6 +184,11 @@ fn sweep(rows: Walk, own_columns: bool, columns: usize) -> Sweep {
     Sweep { forward, backward: Some(rows) }
 }
 
+/// A kernel whose `run` knows one order.
+fn forward_only(forward: Walk) -> Sweep {
+    Sweep { forward, backward: None }
+}
+
 impl Kernel {
     /// How the kernel walks through its only operand; `None` where the output
     /// must lie apart from it (or in place, which operators declare themselves).
@@ -196,6 +201,42 @@ impl Kernel {
             Kernel::Depthwise(p) => Some(windows!(p, p.out_c)),
             Kernel::MaxPool(p) => Some(windows!(p, p.in_c)),
             Kernel::AvgPool(p) => Some(windows!(p, p.in_c)),
+            // Pixels in pairs, one after the other through all rows.
+            Kernel::ConvTile(p) if p.pointwise() => Some(forward_only(Walk {
+                in_rows: p.in_h * p.in_w,
+                in_row_bytes: p.in_c,
+                out_rows: p.out_h * p.out_w,
+                out_row_bytes: p.out_c,
+                kernel: 1,
+                stride: 1,
+                pad: 0,
+                dilation: 1,
+                rows_per_step: 2,
+            })),
+            // A pair may take the last pixel of a row and the first of the next.
+            Kernel::ConvTile(p) => Some(forward_only(Walk {
+                in_rows: p.in_h,
+                in_row_bytes: p.in_w * p.in_c,
+                out_rows: p.out_h,
+                out_row_bytes: p.out_w * p.out_c,
+                kernel: p.kernel_h,
+                stride: p.stride_h,
+                pad: p.pad_top,
+                dilation: p.dilation_h,
+                rows_per_step: if p.out_w.is_multiple_of(2) { 1 } else { 2 },
+            })),
+            // Channel after channel over as many rows as a strip holds.
+            Kernel::DepthwiseQuad(p) => Some(forward_only(Walk {
+                in_rows: p.in_h,
+                in_row_bytes: p.in_w * p.channels,
+                out_rows: p.out_h,
+                out_row_bytes: p.out_w * p.channels,
+                kernel: 3,
+                stride: p.stride,
+                pad: p.pad_top,
+                dilation: 1,
+                rows_per_step: p.step_rows(),
+            })),
             _ => None,
         }
     }
