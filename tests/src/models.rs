@@ -231,11 +231,10 @@ impl Case {
         let target = Target::lookup(self.target).expect("a target of the list");
         let (mean, std) = self.mean_std.unzip();
         let preprocess = Preprocess::from_options(mean, std, self.codes).expect("constants of the table");
-        ValidateOptions {
-            compile: CompileOptions { calib: Some(calib), preprocess, ..CompileOptions::default() },
-            metric: Some(self.metric),
-            ..ValidateOptions::new(target, &test)
-        }
+        // The kernels of the target, as a build takes them.
+        let options = ValidateOptions::new(target, &test);
+        let compile = CompileOptions { calib: Some(calib), preprocess, ..options.compile.clone() };
+        ValidateOptions { compile, metric: Some(self.metric), ..options }
     }
 }
 

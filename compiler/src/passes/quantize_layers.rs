@@ -16,21 +16,25 @@ const SMALLEST_MULTIPLIER: f64 = 3.0e-6;
 
 /// Runs the pass.
 pub fn run(module: &mut Module, _: &Context<'_>) -> Result<(), PassError> {
-    let (mut layers, mut channels) = (0, 0);
+    let mut rescaled = Vec::new();
     for id in module.graph.order().to_vec() {
-        let (layer, rescaled) = match module.graph.node(id).op {
+        let (layer, channels) = match module.graph.node(id).op {
             Op::Conv(_) | Op::Dense | Op::Affine => quantize(module, id)?,
             _ => continue,
         };
-        module.quant.layers.insert(id, layer);
-        if rescaled > 0 {
-            layers += 1;
-            channels += rescaled;
+        if channels > 0 {
+            let name = &module.graph.node(id).name;
+            rescaled.push(format!("'{name}' ({channels} of {} channels)", layer.bias.len()));
         }
+        module.quant.layers.insert(id, layer);
     }
-    if channels > 0 {
+    if let Some(first) = rescaled.first() {
+        let more = match rescaled.len() {
+            1 => String::new(),
+            n => format!(" and {} further layers", n - 1),
+        };
         module.notes.push(format!(
-            "{channels} channels in {layers} layers do not fit int8 weights, an int32 bias or a precise multiplier with the model's own weight scale; their weights were requantized"
+            "{first}{more} do not fit int8 weights, an int32 bias or a precise multiplier with the model's own weight scales; these channels were requantized"
         ));
     }
     Ok(())
