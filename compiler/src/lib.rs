@@ -14,6 +14,7 @@
 
 pub mod codegen;
 pub mod compile;
+pub mod cost;
 pub mod doctor;
 pub mod emit;
 pub mod ir;

@@ -1,0 +1,68 @@
+//! What a kernel call costs, before anything is built.
+//!
+//! In: a kernel with its parameters, the kernel set of the machine. Out:
+//! estimated cycles. Invariant: the estimate depends on nothing else, so that
+//! choices which follow from it are the same on every machine.
+//!
+//! Each family is a sum of a few products of its sizes (multiply-accumulates,
+//! pixels, blocks of channels, calls). The coefficients stand for a Cortex-M4
+//! without wait states and come from counted layers of the MLPerf Tiny models;
+//! they rank forms of one layer, and are rough as absolute figures.
+
+use tinyc_runtime::kernels::{conv_tile, depthwise_quad};
+
+use crate::lower::{Kernel, KernelSet};
+
+/// Cycles around a call: entering it, and its parameters.
+const CALL: usize = 60;
+
+/// Cycles of a multiply-accumulate in the portable kernels, loads included.
+const PORTABLE_MAC: usize = 6;
+
+/// Times that a kernel for DSP instructions takes longer in its portable body.
+const WITHOUT_DSP: usize = 8;
+
+/// Estimated cycles of one call of a kernel.
+pub fn call_cycles(kernel: &Kernel, kernels: KernelSet) -> u64 {
+    let portable = kernels == KernelSet::General;
+    let slower = if portable { WITHOUT_DSP } else { 1 };
+    let cycles = match kernel {
+        Kernel::ConvTile(p) => slower * conv_tile_cycles(p),
+        Kernel::DepthwiseQuad(p) => slower * depthwise_quad_cycles(p),
+        Kernel::DenseTile(p) => {
+            let quads = p.in_features.div_ceil(4);
+            slower * p.rows * p.out_features.div_ceil(4) * (60 + 20 * quads)
+        }
+        Kernel::Conv2d(p) => {
+            let taps = p.kernel_h * p.kernel_w * p.in_c / p.groups.max(1);
+            p.out_h * p.out_w * p.out_c * (30 + PORTABLE_MAC * taps)
+        }
+        Kernel::Depthwise(p) => {
+            p.out_h * p.out_w * p.out_c * (30 + (PORTABLE_MAC + 2) * p.kernel_h * p.kernel_w)
+        }
+        Kernel::Dense(p) => p.rows * p.out_features * (30 + PORTABLE_MAC * p.in_features),
+        Kernel::MaxPool(p) => p.out_h * p.out_w * (60 + p.in_c * (6 + 6 * p.kernel_h * p.kernel_w)),
+        Kernel::AvgPool(p) => p.out_h * p.out_w * (60 + p.in_c * (20 + 2 * p.kernel_h * p.kernel_w)),
+        Kernel::Add(p) => 7 * p.shape.iter().product::<usize>(),
+        Kernel::Mul(p) => 9 * p.shape.iter().product::<usize>(),
+        Kernel::Lut(p) => 5 * p.len,
+        Kernel::Softmax(p) => p.rows * (60 + 30 * p.n),
+        Kernel::Copy(p) => 5 * p.dims.iter().product::<usize>(),
+    };
+    (CALL + cycles) as u64
+}
+
+/// Widening a window, then 30 cycles for each four inputs of two pixels by four channels.
+fn conv_tile_cycles(p: &conv_tile::Params) -> usize {
+    let quads = p.kernel_h * (p.kernel_w * p.in_c).div_ceil(4);
+    let pairs = (p.out_h * p.out_w).div_ceil(2);
+    let blocks = p.out_c.div_ceil(4);
+    pairs * (2 * (40 + 20 * p.kernel_h + 4 * quads) + blocks * (80 + 30 * quads))
+}
+
+/// Pairing pixels up, then 9 taps an output in halves.
+fn depthwise_quad_cycles(p: &depthwise_quad::Params) -> usize {
+    let (along, across) = if p.down { (p.out_h, p.out_w) } else { (p.out_w, p.out_h) };
+    let outputs = along.next_multiple_of(4) * across * p.channels;
+    outputs * (16 + 4 * (p.stride - 1)) + p.out_h * p.channels * 30
+}
