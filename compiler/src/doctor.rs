@@ -30,6 +30,8 @@ pub enum Part {
     RustTarget,
     /// A QEMU program.
     Emulator,
+    /// That a QEMU program takes plugins.
+    EmulatorPlugins,
 }
 
 /// One thing that was looked for.
@@ -75,12 +77,14 @@ impl Machine for ThisMachine {
 }
 
 /// Looks for everything that building and emulating emitted crates for these
-/// targets needs: the toolchain first, then Rust targets, then emulators.
+/// targets needs: the toolchain first, then Rust targets, then emulators and
+/// whether those that are there can count.
 #[must_use]
 pub fn examine(machine: &dyn Machine, targets: &[Target]) -> Vec<Finding> {
     let mut findings = vec![toolchain(machine, "cargo"), toolchain(machine, "rustc")];
     findings.extend(rust_targets(machine, targets));
     findings.extend(emulators(machine, targets));
+    findings.extend(plugins(machine, targets));
     findings
 }
 
@@ -170,6 +174,24 @@ fn emulators(machine: &dyn Machine, targets: &[Target]) -> Vec<Finding> {
                     "Debian, Ubuntu: `sudo apt-get install {package}`; macOS: `brew install qemu`; else https://www.qemu.org/download"
                 ),
             }
+        })
+        .collect()
+}
+
+/// Of the emulators that are there, whether they take the plugin that counts.
+fn plugins(machine: &dyn Machine, targets: &[Target]) -> Vec<Finding> {
+    users(targets, |target| target.emulator().map(|emulator| emulator.program))
+        .into_iter()
+        .filter_map(|(program, chips)| {
+            let ok = machine.output(program, &["--help"])?.contains("-plugin");
+            Some(Finding {
+                part: Part::EmulatorPlugins,
+                what: format!("{program} -plugin"),
+                needed_for: format!("`tinyc bench` for {}", chips.join(", ")),
+                ok,
+                found: ok.then(|| "TCG plugins".to_owned()),
+                how_to_get_it: "a QEMU that was built with TCG plugins, as those of Debian, Ubuntu, Fedora and Homebrew are".to_owned(),
+            })
         })
         .collect()
 }

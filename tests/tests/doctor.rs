@@ -50,7 +50,8 @@ fn rust() -> Fake {
 fn a_complete_machine_is_well() {
     let machine = rust()
         .with_rust_target("thumbv7em-none-eabihf")
-        .with("qemu-system-arm --version", "QEMU emulator version 7.2.22\nCopyright\n");
+        .with("qemu-system-arm --version", "QEMU emulator version 7.2.22\nCopyright\n")
+        .with("qemu-system-arm --help", "-plugin [file=]<file>[,<argname>=<argvalue>]\n");
     let findings = examine(&machine, &targets(&["stm32f411", "host"]));
     assert!(findings.iter().all(|finding| finding.ok), "{findings:?}");
     let text = render(&findings);
@@ -86,6 +87,19 @@ fn each_missing_thing_says_who_needs_it_and_how_to_get_it() {
     ] {
         assert!(text.contains(words), "{words} in\n{text}");
     }
+}
+
+#[test]
+fn an_emulator_that_takes_no_plugins_is_told() {
+    let machine = rust()
+        .with_rust_target("thumbv7em-none-eabihf")
+        .with("qemu-system-arm --version", "QEMU emulator version 7.2.22\n")
+        .with("qemu-system-arm --help", "-machine\n");
+    let findings = examine(&machine, &targets(&["stm32f411"]));
+    let missing: Vec<Part> =
+        findings.iter().filter(|finding| !finding.ok).map(|finding| finding.part).collect();
+    assert_eq!(missing, [Part::EmulatorPlugins]);
+    assert!(render(&findings).contains("needed for: `tinyc bench` for stm32f411"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Arguments and verbs.
 
 mod analyze;
+mod bench;
 mod build;
 mod lists;
 mod progress;
@@ -27,6 +28,8 @@ enum Verb {
     Validate(validate::ValidateArgs),
     /// Per-layer table of costs, memory and quantization error
     Analyze(analyze::AnalyzeArgs),
+    /// Count instructions and cycles of one inference on the emulated core, layer by layer
+    Bench(bench::BenchArgs),
     /// List the microcontrollers that tinyc knows
     Targets(lists::ListArgs),
     /// List the ONNX operators that tinyc compiles, with their limits
@@ -46,6 +49,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Verb::Build(args) => build::run(&args),
         Verb::Validate(args) => validate::run(&args),
         Verb::Analyze(args) => analyze::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Targets(args) => lists::targets(&args),
         Verb::SupportedOps(args) => lists::supported_ops(&args),
         Verb::Doctor(args) => lists::doctor(&args),

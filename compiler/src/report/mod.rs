@@ -23,7 +23,7 @@ const NAME_CHARS: usize = 36;
 
 /// A layer's name for people: exporters join the names of what they fused with
 /// `;`, and nest scopes; the last name, and of that the end, tells layers apart.
-fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     let last = name.rsplit(';').next().unwrap_or(name);
     let chars = last.chars().count();
     match chars > NAME_CHARS {

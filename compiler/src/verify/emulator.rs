@@ -15,6 +15,7 @@ use super::harness::{
 use super::panics::panic_locations;
 use crate::target::Isa;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -177,7 +178,7 @@ impl Core {
         self.machine().ram_bytes
     }
 
-    fn emulator(self, tools: &Tools) -> &Path {
+    pub(super) fn emulator(self, tools: &Tools) -> &Path {
         match self {
             Self::Rv32 => &tools.qemu_riscv32,
             _ => &tools.qemu_arm,
@@ -264,6 +265,17 @@ impl Firmware {
         Ok(Self { emitted: emitted.clone(), core, elf, options, sample_bytes: OnceLock::new() })
     }
 
+    /// The core that it is for.
+    #[must_use]
+    pub const fn core(&self) -> Core {
+        self.core
+    }
+
+    /// How it was built and is run.
+    pub(super) const fn options(&self) -> &FirmwareOptions {
+        &self.options
+    }
+
     /// The linked firmware. Started by an emulator in a folder without
     /// `input.bin` it runs one sample of zeros; `bench_start` and
     /// `bench_stop` enclose each run of the model.
@@ -285,11 +297,21 @@ impl Firmware {
         }
         let samples = inputs.len() / sample_bytes;
         let dir = run_dir(&self.options.work_dir)?;
-        let printed = self.emulate(&self.elf, dir.path(), inputs, samples)?;
+        let printed = self.emulate(&self.elf, dir.path(), inputs, samples, &[])?;
+        self.ran(dir.path(), printed, samples)
+    }
+
+    /// What a run of so many samples printed and left in its folder.
+    pub(super) fn ran(
+        &self,
+        dir: &Path,
+        printed: BTreeMap<String, usize>,
+        samples: usize,
+    ) -> Result<EmulatedRun, VerifyError> {
         if self.fact(&printed, "samples")? != samples {
             return Err(self.protocol(format!("{printed:?} after {samples} samples")));
         }
-        let outputs = read(&dir.path().join("output.bin"))?;
+        let outputs = read(&dir.join("output.bin"))?;
         let due = samples * self.fact(&printed, "output_bytes")?;
         if outputs.len() != due {
             return Err(self.protocol(format!("{} B of output, {due} B were due", outputs.len())));
@@ -314,19 +336,19 @@ impl Firmware {
         }
         let elf = build_elf(&self.emitted, self.core, &self.options, Purpose::Trace)?;
         let dir = run_dir(&self.options.work_dir)?;
-        self.emulate(&elf, dir.path(), sample, 1)?;
+        self.emulate(&elf, dir.path(), sample, 1, &[])?;
         let bytes = read(&dir.path().join("trace.bin"))?;
         parse_trace(&bytes)
             .ok_or_else(|| self.protocol(format!("a trace of {} B that ends early", bytes.len())))
     }
 
     /// Bytes of all inputs, a sample, as the firmware itself tells.
-    fn sample_bytes(&self) -> Result<usize, VerifyError> {
+    pub(super) fn sample_bytes(&self) -> Result<usize, VerifyError> {
         if let Some(bytes) = self.sample_bytes.get() {
             return Ok(*bytes);
         }
         let dir = run_dir(&self.options.work_dir)?;
-        let printed = self.emulate(&self.elf, dir.path(), &[], 0)?;
+        let printed = self.emulate(&self.elf, dir.path(), &[], 0, &[])?;
         let bytes = self.fact(&printed, "input_bytes")?;
         if bytes == 0 {
             return Err(self.protocol("a model without inputs".to_owned()));
@@ -339,13 +361,15 @@ impl Firmware {
         value.ok_or_else(|| self.protocol(format!("no line `{name}` but {printed:?}")))
     }
 
-    /// Runs an ELF in a folder; returns the `name value` lines.
-    fn emulate(
+    /// Runs an ELF in a folder, with further arguments for the emulator;
+    /// returns the `name value` lines.
+    pub(super) fn emulate(
         &self,
         elf: &Path,
         dir: &Path,
         inputs: &[i8],
         samples: usize,
+        arguments: &[OsString],
     ) -> Result<BTreeMap<String, usize>, VerifyError> {
         let input = dir.join("input.bin");
         std::fs::write(&input, to_bytes(inputs)).map_err(io_error("write", &input))?;
@@ -353,6 +377,7 @@ impl Firmware {
         let mut command = Command::new(program);
         command
             .args(self.core.machine().arguments)
+            .args(arguments)
             .args(["-nographic", "-monitor", "none", "-serial", "none"])
             .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
             .arg(elf)
@@ -381,7 +406,7 @@ impl Firmware {
         })
     }
 
-    fn input_length(&self, sample_bytes: usize, inputs: &[i8]) -> VerifyError {
+    pub(super) fn input_length(&self, sample_bytes: usize, inputs: &[i8]) -> VerifyError {
         VerifyError::InputLength {
             package: self.emitted.package.clone(),
             sample_bytes,
@@ -389,7 +414,7 @@ impl Firmware {
         }
     }
 
-    fn protocol(&self, what: String) -> VerifyError {
+    pub(super) fn protocol(&self, what: String) -> VerifyError {
         VerifyError::Protocol { package: self.emitted.package.clone(), place: self.core.name(), what }
     }
 }
@@ -404,7 +429,7 @@ fn facts(printed: &str) -> BTreeMap<String, usize> {
         .collect()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, VerifyError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, VerifyError> {
     std::fs::read(path).map_err(io_error("read", path))
 }
 

@@ -62,6 +62,22 @@ pub enum VerifyError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The emulator was built without plugins.
+    #[error(
+        "the emulator `{program}` takes no plugins, without which nothing is counted: install one that was built with TCG plugins, as those of Debian, Ubuntu, Fedora and Homebrew are"
+    )]
+    NoPlugins {
+        /// The emulator.
+        program: String,
+    },
+    /// The counting plugin does not build.
+    #[error(
+        "tinyc bug: the plugin that counts instructions does not build; the compiler's last words:\n{tail}"
+    )]
+    Plugin {
+        /// The end of cargo's message.
+        tail: String,
+    },
     /// The folder given for an emitted crate holds no crate.
     #[error("{} holds no Cargo.toml: build the model `{package}` first", dir.display())]
     NotACrate {

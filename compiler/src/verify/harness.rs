@@ -149,6 +149,20 @@ impl RunnerCrate<'_> {
     /// Writes and builds the crate; returns the executable, or cargo's
     /// message if the build failed.
     pub fn build(&self) -> Result<Result<PathBuf, String>, VerifyError> {
+        let suffix = if self.target.is_none() { std::env::consts::EXE_SUFFIX } else { "" };
+        Ok(self.release()?.map(|(folder, package)| folder.join(package + suffix)))
+    }
+
+    /// As [`RunnerCrate::build`], for a crate that is a library of the host
+    /// which other programs load.
+    pub fn build_library(&self) -> Result<Result<PathBuf, String>, VerifyError> {
+        use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+        let file = |package: String| format!("{DLL_PREFIX}{}{DLL_SUFFIX}", package.replace('-', "_"));
+        Ok(self.release()?.map(|(folder, package)| folder.join(file(package))))
+    }
+
+    /// Builds; returns the folder of the results and the package's name.
+    fn release(&self) -> Result<Result<(PathBuf, String), String>, VerifyError> {
         if let Some(target) = self.target
             && starts(&self.tools.rustc)
             && !self.tools.has_target(target)
@@ -204,8 +218,7 @@ impl RunnerCrate<'_> {
             Some(target) => target_dir.join(target),
             None => target_dir,
         };
-        let suffix = if self.target.is_none() { std::env::consts::EXE_SUFFIX } else { "" };
-        Ok(Ok(folder.join("release").join(package + suffix)))
+        Ok(Ok((folder.join("release"), package)))
     }
 }
 

@@ -3,6 +3,8 @@
 //! In: a compiled model and samples. Out: scores and byte comparisons. Invariant:
 //! this stage only reads; it never changes what is emitted.
 
+pub mod counting;
+pub mod elf;
 pub mod emulator;
 pub mod error;
 pub mod harness;

@@ -1,0 +1,209 @@
+//! The figures of a benchmark.
+//!
+//! In: counts and a plan. Out: [`BenchReport`], which serializes to the
+//! documented JSON. Invariant: totals are sums of the layers and of what
+//! belongs to none; what no table or data sheet gives is null.
+
+use serde::Serialize;
+
+use super::compare::Comparison;
+use super::timing::{Table, Timed, time};
+use super::{BenchError, flash};
+use crate::compile::Compiled;
+use crate::plan::Step;
+use crate::plan::family::family;
+use crate::target::Target;
+use crate::verify::counting::{Counted, LayerCounts};
+use crate::verify::elf::Elf;
+use crate::verify::emulator::Core;
+
+/// What `tinyc bench` found; docs/json.md names every field for users.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BenchReport {
+    /// The model's name.
+    pub model: String,
+    /// Name of the target.
+    pub target: String,
+    /// The emulated core: `m0` to `rv32`.
+    pub core: &'static str,
+    /// `"sample"` or `"zeros"`.
+    pub input: &'static str,
+    /// Highest clock of the target.
+    pub clock_hz: Option<u64>,
+    /// The published table that cycles follow; null where there is none.
+    pub timing: Option<&'static str>,
+    /// Instructions of one inference.
+    pub instructions: u64,
+    /// Estimated cycles with memory that never waits; null without a table.
+    pub cycles: Option<u64>,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// `cycles / macs`.
+    pub cycles_per_mac: Option<f64>,
+    /// Milliseconds at the highest clock, with memory that never waits.
+    pub ms: Option<f64>,
+    /// Cycles in which the core waits for flash; see [`flash`].
+    pub flash_wait_cycles: Option<u64>,
+    /// Milliseconds with them.
+    pub ms_with_flash: Option<f64>,
+    /// Microjoule of `cycles` and `flash_wait_cycles`.
+    pub energy_uj: Option<f64>,
+    /// Bytes of the arena.
+    pub arena_bytes: u64,
+    /// Deepest stack of the run, painted and measured.
+    pub stack_bytes: u64,
+    /// Flash of the firmware.
+    pub flash_bytes: FlashBytes,
+    /// Every planned step that runs, in order.
+    pub layers: Vec<LayerRow>,
+    /// What belongs to no layer.
+    pub rest: Rest,
+    /// Against an earlier report, if one was given.
+    pub comparison: Option<Comparison>,
+}
+
+/// Flash by section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct FlashBytes {
+    /// Instructions and the literals among them.
+    pub code: u64,
+    /// Weights and all other constants of the plan.
+    pub weights: u64,
+    /// Everything else that is read only: parameters of kernels, texts of the
+    /// harness (under 512 B).
+    pub other: u64,
+}
+
+/// One planned step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LayerRow {
+    /// Position in the plan.
+    pub step: usize,
+    /// The ONNX node's name.
+    pub name: String,
+    /// The ONNX operator.
+    pub onnx_op: String,
+    /// The runtime's kernel family, of several the first.
+    pub kernel: &'static str,
+    /// Multiply-accumulates.
+    pub macs: u64,
+    /// Instructions, of its kernels as well.
+    pub instructions: u64,
+    /// Estimated cycles.
+    pub cycles: Option<u64>,
+    /// `cycles / macs`; null where nothing is multiplied.
+    pub cycles_per_mac: Option<f64>,
+    /// Milliseconds of `cycles`.
+    pub ms: Option<f64>,
+    /// Cycles in which the core waits for flash.
+    pub flash_wait_cycles: Option<u64>,
+    /// Bytes of constants that it reads.
+    pub weights_bytes: u64,
+}
+
+/// What belongs to no layer: the calls of the layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Rest {
+    /// Instructions.
+    pub instructions: u64,
+    /// Estimated cycles.
+    pub cycles: Option<u64>,
+}
+
+impl BenchReport {
+    pub(super) fn new(
+        compiled: &Compiled,
+        target: &Target,
+        core: Core,
+        real: bool,
+        steps: &[usize],
+        counted: &Counted,
+    ) -> Result<Self, BenchError> {
+        let (plan, elf, counts) = (&compiled.plan, &counted.elf, &counted.counts);
+        let table = Table::of(target.core);
+        let time = |counts: &LayerCounts| {
+            time(counts, elf, core.isa(), table)
+                .ok_or_else(|| BenchError::Bug("instructions ran that the firmware does not hold".to_owned()))
+        };
+        let mut layers = Vec::new();
+        let mut total = time(&counts.outside)?;
+        let rest = Rest { instructions: total.instructions, cycles: table.map(|_| total.cycles) };
+        let mut waits = flash::wait_cycles(target, &total, &counts.outside);
+        for (&step, counts) in steps.iter().zip(&counts.layers) {
+            let planned = &plan.steps[step];
+            let timed = time(counts)?;
+            if timed.instructions == 0 {
+                let name = &planned.name;
+                return Err(BenchError::Bug(format!("layer {step} ('{name}') executed nothing")));
+            }
+            let row = layer(step, planned, target, table, &timed, counts);
+            total.instructions += timed.instructions;
+            total.cycles += timed.cycles;
+            waits = waits.zip(flash::wait_cycles(target, &timed, counts)).map(|(a, b)| a + b);
+            layers.push(row);
+        }
+        let cycles = table.map(|_| total.cycles);
+        let flash_wait_cycles = waits.filter(|_| table.is_some());
+        let with_flash = cycles.zip(flash_wait_cycles).map(|(cycles, waits)| cycles + waits);
+        let macs = plan.steps.iter().map(|step| step.macs).sum();
+        Ok(Self {
+            model: plan.name.clone(),
+            target: target.name.clone(),
+            core: core.name(),
+            input: if real { "sample" } else { "zeros" },
+            clock_hz: target.clock_hz,
+            timing: table.map(Table::source),
+            instructions: total.instructions,
+            cycles,
+            macs,
+            cycles_per_mac: per_mac(cycles, macs),
+            ms: cycles.and_then(|cycles| target.latency_ms(cycles)),
+            flash_wait_cycles,
+            ms_with_flash: with_flash.and_then(|cycles| target.latency_ms(cycles)),
+            energy_uj: with_flash.or(cycles).and_then(|cycles| target.energy_uj(cycles)),
+            arena_bytes: plan.arena_bytes as u64,
+            stack_bytes: counted.run.stack_bytes as u64,
+            flash_bytes: FlashBytes::of(elf, plan.weights.len() as u64),
+            layers,
+            rest,
+            comparison: None,
+        })
+    }
+}
+
+fn layer(
+    step: usize,
+    planned: &Step,
+    target: &Target,
+    table: Option<Table>,
+    timed: &Timed,
+    counts: &LayerCounts,
+) -> LayerRow {
+    let calls = planned.work.calls();
+    let cycles = table.map(|_| timed.cycles);
+    LayerRow {
+        step,
+        name: planned.name.clone(),
+        onnx_op: planned.onnx_op.clone(),
+        kernel: calls.first().map_or("", |call| family(&call.kernel).name),
+        macs: planned.macs,
+        instructions: timed.instructions,
+        cycles,
+        cycles_per_mac: per_mac(cycles, planned.macs),
+        ms: cycles.and_then(|cycles| target.latency_ms(cycles)),
+        flash_wait_cycles: table.and_then(|_| flash::wait_cycles(target, timed, counts)),
+        weights_bytes: calls.iter().map(|call| call.consts.bytes as u64).sum(),
+    }
+}
+
+fn per_mac(cycles: Option<u64>, macs: u64) -> Option<f64> {
+    cycles.filter(|_| macs > 0).map(|cycles| cycles as f64 / macs as f64)
+}
+
+impl FlashBytes {
+    fn of(elf: &Elf, weights: u64) -> Self {
+        let section = |name| u64::from(elf.section_bytes(name));
+        let other = section(".rodata").saturating_sub(weights) + section(".data");
+        Self { code: section(".text"), weights, other }
+    }
+}

@@ -1,0 +1,403 @@
+//! Counting and timing: loops whose instructions and cycles are counted by
+//! hand, layers that are told apart, figures that repeat to the digit.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tinyc::bench::compare::{Comparison, Older};
+use tinyc::bench::timing::{Table, time};
+use tinyc::bench::{BenchReport, bench};
+use tinyc::compile::{CompileOptions, Silent, compile};
+use tinyc::target::{Core as Chip, Target};
+use tinyc::verify::counting::Counted;
+use tinyc::verify::emulator::{Core, Firmware, FirmwareOptions};
+use tinyc::verify::error::VerifyError;
+use tinyc::verify::harness::{CrateRef, Tools};
+use tinyc_tests::needs;
+
+/// Three layers in assembly that every core of its kind runs, and one buffer.
+/// The third layer is the first one's function, as if both had been merged.
+const LOOPS: &str = r#"
+    #![no_std]
+    #[repr(C, align(8))]
+    pub struct Model { buffer: [i8; 16] }
+    unsafe extern "C" {
+        #[link_name = "_ZN5loops12layer_0_loop17h0000000000000000E"]
+        safe fn first(buffer: *mut i8);
+        #[link_name = "_ZN5loops12layer_1_loop17h0000000000000000E"]
+        safe fn second(buffer: *mut i8);
+    }
+    impl Model {
+        pub const INPUT_BYTES: [usize; 1] = [16];
+        pub const OUTPUT_BYTES: [usize; 1] = [16];
+        pub const fn new() -> Self { Self { buffer: [0; 16] } }
+        pub fn input_slice(&mut self, index: usize) -> &mut [i8] {
+            match index { 0 => &mut self.buffer, _ => &mut [] }
+        }
+        pub fn output_slice(&self, index: usize) -> &[i8] {
+            match index { 0 => &self.buffer, _ => &[] }
+        }
+        pub fn run(&mut self) {
+            let buffer = self.buffer.as_mut_ptr();
+            first(buffer);
+            second(buffer);
+            first(buffer);
+            // So that the last call is no jump, whose layer would go on.
+            core::hint::black_box(&mut self.buffer);
+        }
+    }
+    core::arch::global_asm!(".pushsection .text", "ASSEMBLY", ".popsection", options(raw));
+"#;
+
+/// Two loads in a row, a store, a counted branch.
+const THUMB_LOOP: &str = r"
+    .thumb
+    .balign 4
+    .global _ZN5loops12layer_0_loop17h0000000000000000E
+    .type _ZN5loops12layer_0_loop17h0000000000000000E, %function
+    .thumb_func
+    _ZN5loops12layer_0_loop17h0000000000000000E:
+    movs r1, #0
+    movs r2, #100
+    1: ldr r3, [r0]
+    ldr r3, [r0, #4]
+    str r1, [r0]
+    adds r1, #1
+    subs r2, #1
+    bne 1b
+    bx lr
+    .size _ZN5loops12layer_0_loop17h0000000000000000E, . - _ZN5loops12layer_0_loop17h0000000000000000E
+    .global _ZN5loops12layer_1_loop17h0000000000000000E
+    .type _ZN5loops12layer_1_loop17h0000000000000000E, %function
+    .thumb_func
+    _ZN5loops12layer_1_loop17h0000000000000000E:
+    BODY
+    .size _ZN5loops12layer_1_loop17h0000000000000000E, . - _ZN5loops12layer_1_loop17h0000000000000000E
+";
+
+/// 5 instructions, among them a call.
+const SHORT: &str = r"
+    push {r4, lr}
+    bl 2f
+    pop {r4, pc}
+    nop
+    2: movs r4, #1
+    bx lr
+";
+
+/// One of each kind that the Cortex-M4's table tells apart, in a row.
+const KINDS: &str = r"
+    .fpu fpv4-sp-d16
+    push {r4, r5, lr}
+    movs r1, #0
+    str r1, [r0, #8]
+    mla r2, r2, r3, r1
+    umull r4, r5, r2, r3
+    smlad r2, r2, r3, r1
+    udiv r4, r4, r2
+    ldrd r4, r5, [r0]
+    ldr r1, [r0, #8]
+    ldr r5, [r0, r1]
+    str r5, [r0, r1]
+    cmp r1, #1
+    it eq
+    moveq r4, #1
+    cbnz r1, 3f
+    vmov s0, r1
+    vmla.f32 s0, s0, s0
+    vdiv.f32 s0, s0, s0
+    vmov r4, r5, s0, s1
+    vldr d0, [r0]
+    3: mrs r4, primask
+    pop {r4, r5, pc}
+";
+
+const RISCV_LOOP: &str = r"
+    .balign 4
+    .global _ZN5loops12layer_0_loop17h0000000000000000E
+    .type _ZN5loops12layer_0_loop17h0000000000000000E, @function
+    _ZN5loops12layer_0_loop17h0000000000000000E:
+    li a1, 100
+    1: lw a2, 0(a0)
+    addi a1, a1, -1
+    bnez a1, 1b
+    ret
+    .global _ZN5loops12layer_1_loop17h0000000000000000E
+    .type _ZN5loops12layer_1_loop17h0000000000000000E, @function
+    _ZN5loops12layer_1_loop17h0000000000000000E:
+    ret
+";
+
+fn options() -> FirmwareOptions {
+    let work_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runners");
+    FirmwareOptions { work_dir, ..FirmwareOptions::default() }
+}
+
+/// Counts the crate of three layers with this assembly.
+fn count(name: &str, core: Core, assembly: &str) -> Counted {
+    let dir: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emitted").join(name);
+    std::fs::create_dir_all(dir.join("src")).unwrap();
+    let manifest =
+        "[package]\nname = \"loops\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[features]\ntrace = []\n";
+    let lines = |text: &str| text.trim().replace('\n', "\\n");
+    let source = LOOPS.replace("ASSEMBLY", &lines(assembly));
+    for (path, text) in [("Cargo.toml", manifest), ("src/lib.rs", &source)] {
+        if std::fs::read_to_string(dir.join(path)).is_ok_and(|old| old == text) {
+            continue;
+        }
+        std::fs::write(dir.join(path), text).unwrap();
+    }
+    let emitted = CrateRef { package: "loops".to_owned(), dir };
+    Firmware::build(&emitted, core, options()).unwrap().count(&[0; 16], &[0, 1, 2]).unwrap()
+}
+
+/// Instructions and cycles of a layer.
+fn timed(counted: &Counted, layer: usize, core: Core, table: Option<Table>) -> (u64, u64) {
+    let timed = time(&counted.counts.layers[layer], &counted.elf, core.isa(), table).unwrap();
+    (timed.instructions, timed.cycles)
+}
+
+#[test]
+fn a_loop_takes_what_was_counted_by_hand() {
+    for core in needs::emulators(&[Core::M0, Core::M3, Core::M4]) {
+        let assembly = THUMB_LOOP.replace("BODY", SHORT.trim());
+        let counted = count(&format!("loops-{}", core.name()), core, &assembly);
+        // Cycles of: two moves, a hundred times two loads, a store, two sums
+        // and a branch that is taken 99 times, the return; then, in the second
+        // layer: push of two, call, move, return, pop of two that returns.
+        let expected = match core {
+            Core::M0 => [
+                (Chip::CortexM0, 2 + 100 * (2 + 2 + 2 + 1 + 1) + 99 * 3 + 1 + 3, 3 + 4 + 1 + 3 + 3 + 3),
+                (Chip::CortexM0Plus, 2 + 100 * (2 + 2 + 2 + 1 + 1) + 99 * 2 + 1 + 2, 3 + 3 + 1 + 2 + 3 + 2),
+            ],
+            _ => {
+                let chip = if core == Core::M3 { Chip::CortexM3 } else { Chip::CortexM4F };
+                [(chip, 2 + 100 * (2 + 1 + 1 + 1 + 1) + 99 * 3 + 1 + 3, 3 + 3 + 1 + 3 + 3 + 2); 2]
+            }
+        };
+        for (chip, first, second) in expected {
+            let table = Some(Table::of(chip).unwrap());
+            assert_eq!(timed(&counted, 0, core, table), (2 + 600 + 1, first), "{chip:?}");
+            assert_eq!(timed(&counted, 1, core, table), (5, second), "{chip:?}");
+            // The same function again, for the layer that has none of its own.
+            assert_eq!(timed(&counted, 2, core, table), (2 + 600 + 1, first), "{chip:?}");
+        }
+        // The calls of three layers and little else.
+        let outside = counted.counts.outside.executed();
+        assert!((4..30).contains(&outside), "{core:?}: {outside}");
+    }
+}
+
+#[test]
+fn every_kind_of_instruction_takes_what_the_table_says() {
+    if !needs::emulator(Core::M4) {
+        return;
+    }
+    let counted = count("kinds-m4", Core::M4, &THUMB_LOOP.replace("BODY", KINDS.trim()));
+    let cycles = [
+        4,  // push of three
+        1,  // movs
+        1,  // store, immediate offset
+        1,  // mla
+        1,  // umull
+        1,  // smlad
+        7,  // udiv
+        3,  // ldrd
+        2,  // ldr: a pair of words in front hides nothing
+        2,  // ldr: its address needs the load in front
+        1,  // store with a register offset, behind a load
+        1,  // cmp
+        1,  // it
+        1,  // moveq
+        1,  // cbnz, not taken
+        1,  // vmov
+        3,  // vmla
+        14, // vdiv
+        2,  // vmov of two
+        3,  // vldr of a double
+        2,  // mrs
+        6,  // pop of three, and the pipeline's refill
+    ];
+    let expected = (cycles.len() as u64, cycles.iter().sum());
+    assert_eq!(timed(&counted, 1, Core::M4, Some(Table::M4)), expected);
+}
+
+#[test]
+fn a_core_without_a_table_has_instructions_alone() {
+    for chip in [Chip::CortexM7FSp, Chip::CortexM33F, Chip::Rv32imc, Chip::Host] {
+        assert_eq!(Table::of(chip), None);
+    }
+    if !needs::emulator(Core::Rv32) {
+        return;
+    }
+    let counted = count("loops-rv32", Core::Rv32, RISCV_LOOP);
+    assert_eq!(timed(&counted, 0, Core::Rv32, None), (1 + 300 + 1, 0));
+    assert_eq!(timed(&counted, 1, Core::Rv32, None), (1, 0));
+}
+
+#[test]
+fn loads_from_flash_are_counted_by_lines() {
+    if !needs::emulator(Core::M4) {
+        return;
+    }
+    // Eight words of four lines, from the last to the first, twice; then the
+    // stack, which is no flash.
+    let body = r"
+        movs r2, #2
+        4: adr r1, 5f
+        adds r1, #64
+        movs r3, #8
+        6: subs r1, #8
+        ldr r0, [r1]
+        subs r3, #1
+        bne 6b
+        subs r2, #1
+        bne 4b
+        ldr r0, [sp]
+        bx lr
+        .balign 16
+        5: .space 64
+    ";
+    let counted = count("flash-m4", Core::M4, &THUMB_LOOP.replace("BODY", body.trim()));
+    let layer = &counted.counts.layers[1];
+    assert_eq!((layer.flash_line_changes, layer.flash_lines), (8, 4));
+    assert_eq!(counted.counts.layers[0].flash_lines, 0);
+}
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/digits/model.onnx")
+}
+
+fn digits(target: &str) -> BenchReport {
+    let target = Target::lookup(target).unwrap();
+    let compile_options = CompileOptions { kernels: target.arch.kernels(), ..CompileOptions::default() };
+    let compiled = compile(&fixture(), &compile_options, &Silent, &mut |_, _| {}).unwrap();
+    bench(&compiled, &target, None, &options(), &Silent).unwrap()
+}
+
+#[test]
+fn figures_repeat_to_the_digit_and_add_up() {
+    if !needs::emulator(Core::M4) {
+        return;
+    }
+    let report = digits("stm32f411");
+    assert_eq!(report, digits("stm32f411"));
+    let layers = || report.layers.iter();
+    let instructions: u64 = layers().map(|layer| layer.instructions).sum();
+    assert_eq!(instructions + report.rest.instructions, report.instructions);
+    let cycles: u64 = layers().map(|layer| layer.cycles.unwrap()).sum();
+    assert_eq!(cycles + report.rest.cycles.unwrap(), report.cycles.unwrap());
+    assert_eq!(layers().map(|layer| layer.macs).sum::<u64>(), report.macs);
+    // A layer takes at least half a cycle a product, and most of the work is in layers.
+    assert!(layers().all(|layer| 2 * layer.cycles.unwrap() >= layer.macs));
+    assert!(report.rest.instructions < 100, "{report}");
+    // 100 MHz: 100,000 cycles a millisecond.
+    let ms = report.cycles.unwrap() as f64 / 1e5;
+    assert!((report.ms.unwrap() - ms).abs() < 1e-9 && report.ms_with_flash.unwrap() > ms, "{report}");
+    assert!(report.stack_bytes > 0 && report.flash_bytes.code > 500, "{report}");
+}
+
+#[test]
+fn chips_without_a_table_or_wait_states_say_so() {
+    for (chip, core) in [("rp2040", Core::M0), ("stm32f746", Core::M7), ("esp32c3", Core::Rv32)] {
+        if !needs::emulator(core) {
+            continue;
+        }
+        let report = digits(chip);
+        let text = report.to_string();
+        assert!(report.instructions > 10_000);
+        if core == Core::M0 {
+            assert!(report.ms.is_some() && report.ms_with_flash.is_none());
+            assert!(text.contains("what waiting for flash costs is not known"), "{text}");
+        } else {
+            assert_eq!((report.cycles, report.ms), (None, None));
+            assert!(text.contains("no timing table is published for this core"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_report_compares_with_an_older_one() {
+    if !needs::emulator(Core::M4) {
+        return;
+    }
+    let report = digits("stm32f411");
+    let mut json = serde_json::to_value(&report).unwrap();
+    // The older one took twice the cycles in its first layer, and had another.
+    let first = report.layers[0].cycles.unwrap();
+    json["layers"][0]["cycles"] = (2 * first).into();
+    json["cycles"] = (report.cycles.unwrap() + first).into();
+    let mut gone = json["layers"][0].clone();
+    gone["name"] = "gone".into();
+    json["layers"].as_array_mut().unwrap().push(gone);
+    let older = Older::parse(&json.to_string()).unwrap();
+    let comparison = Comparison::new(&older, &report);
+    assert_eq!(comparison.unit, "cycles");
+    assert_eq!(comparison.layers[0].change.ratio, Some(0.5));
+    assert_eq!(comparison.layers[1].change.ratio, Some(1.0));
+    let last = comparison.layers.last().unwrap();
+    assert_eq!((last.name.as_str(), last.change.old, last.change.new), ("gone", Some(2 * first), None));
+    assert_eq!(comparison.total.old, Some(report.cycles.unwrap() + first));
+    let text = BenchReport { comparison: Some(comparison), ..report }.to_string();
+    assert!(text.contains("new / old") && text.contains("0.5000"), "{text}");
+    assert!(Older::parse("{}").is_err());
+}
+
+/// Every field that is printed stands in docs/json.md under `## bench`.
+#[test]
+fn every_field_is_documented() {
+    if !needs::emulator(Core::M4) {
+        return;
+    }
+    fn keys(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(fields.keys().cloned());
+                fields.values().for_each(|field| keys(field, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+            _ => {}
+        }
+    }
+    let mut report = digits("stm32f411");
+    let older = Older::parse(&serde_json::to_string(&report).unwrap()).unwrap();
+    report.comparison = Some(Comparison::new(&older, &report));
+    let mut found = BTreeSet::new();
+    keys(&serde_json::to_value(&report).unwrap(), &mut found);
+    let document =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/json.md")).unwrap();
+    let section = document.split("\n## bench\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let missing: Vec<&String> = found.iter().filter(|key| !section.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "docs/json.md, bench: {missing:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_emulator_without_plugins_is_one_clear_error() {
+    use std::os::unix::fs::PermissionsExt;
+    if !needs::emulator(Core::M4) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    // Runs firmware as the real one does, but its help names no plugins.
+    let program = dir.path().join("qemu-system-arm");
+    let script =
+        "#!/bin/sh\ncase $1 in --help) echo 'usage: -M machine';; *) exec qemu-system-arm \"$@\";; esac\n";
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let target = Target::lookup("stm32f411").unwrap();
+    let compiled = compile(&fixture(), &CompileOptions::default(), &Silent, &mut |_, _| {}).unwrap();
+    let tools = Tools { qemu_arm: program, ..Tools::default() };
+    let error =
+        bench(&compiled, &target, None, &FirmwareOptions { tools, ..options() }, &Silent).unwrap_err();
+    let tinyc::bench::BenchError::Verify(VerifyError::NoPlugins { .. }) = error else { panic!("{error}") };
+    assert!(error.to_string().contains("TCG plugins"), "{error}");
+}
+
+#[test]
+fn the_host_is_no_target_for_counting() {
+    let compiled = compile(&fixture(), &CompileOptions::default(), &Silent, &mut |_, _| {}).unwrap();
+    let error = bench(&compiled, &Target::lookup("host").unwrap(), None, &options(), &Silent).unwrap_err();
+    assert!(error.to_string().contains("has no core to emulate"), "{error}");
+}
