@@ -1,5 +1,6 @@
 //! Shared parts of the integration tests.
 
+pub mod benchmarks;
 pub mod models;
 pub mod needs;
 pub mod onnx;

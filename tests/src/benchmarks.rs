@@ -1,0 +1,224 @@
+//! The models whose cost is watched, and the figures that may not get worse.
+//!
+//! In: the folders of [`crate::models`]. Out: a [`Measured`] a case, the
+//! committed baseline, and what got worse than it allows. Invariant: cases are
+//! float models, calibrated on their set's calibration samples, and one
+//! calibration sample is run; every figure repeats to the digit, so a change
+//! in one is a change in the code.
+
+pub mod document;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tinyc::bench::{BenchReport, bench};
+use tinyc::compile::{CompileOptions, Compiled, Silent, compile, input_specs};
+use tinyc::ir::{Graph, NodeId};
+use tinyc::ops::Op;
+use tinyc::samples::{SampleFile, Samples};
+use tinyc::target::Target;
+use tinyc::verify::emulator::{Core, FirmwareOptions};
+use tinyc::verify::quality::input_codes;
+
+use crate::models::{CASES, Form};
+
+/// A model on a chip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watched {
+    /// Name of the float model.
+    pub model: &'static str,
+    /// The chip that it is built for.
+    pub target: &'static str,
+    /// Its core, as emulated.
+    pub core: Core,
+}
+
+const fn on(model: &'static str, target: &'static str, core: Core) -> Watched {
+    Watched { model, target, core }
+}
+
+/// The MLPerf Tiny models on a Cortex-M4, and the smallest convolutional one on
+/// cores without DSP instructions.
+pub const WATCHED: [Watched; 7] = [
+    on("kws_dscnn", "stm32f411", Core::M4),
+    on("ic_resnet8", "stm32f411", Core::M4),
+    on("vww_mobilenet025", "stm32f411", Core::M4),
+    on("ad_autoencoder", "stm32f411", Core::M4),
+    on("kws_dscnn", "stm32g0b1", Core::M0),
+    on("kws_dscnn", "stm32f103", Core::M3),
+    on("kws_dscnn", "esp32c3", Core::Rv32),
+];
+
+/// How much worse than the baseline a figure may be: a hundredth.
+pub const TOLERANCE: f64 = 0.01;
+
+/// A case with what was measured.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// The case.
+    pub watched: Watched,
+    /// Its figures.
+    pub report: BenchReport,
+    /// What its layers are, beside `report.layers`.
+    pub kinds: Vec<Kind>,
+}
+
+/// What a layer is, as people compare engines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A convolution of at most three input channels.
+    First,
+    /// A convolution of 1 x 1.
+    Pointwise,
+    /// A depthwise convolution.
+    Depthwise,
+    /// Any other convolution.
+    Convolution,
+    /// A dense layer.
+    Dense,
+    /// Pooling.
+    Pool,
+    /// A sum or product of two tensors.
+    Sum,
+    /// Everything else.
+    Other,
+}
+
+impl Kind {
+    /// As tables name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::First => "first convolution",
+            Kind::Pointwise => "pointwise",
+            Kind::Depthwise => "depthwise",
+            Kind::Convolution => "convolution",
+            Kind::Dense => "fully connected",
+            Kind::Pool => "pooling",
+            Kind::Sum => "add",
+            Kind::Other => "other",
+        }
+    }
+
+    fn of(graph: &Graph, node: NodeId) -> Self {
+        let node = graph.node(node);
+        match &node.op {
+            Op::Conv(conv) => {
+                let channels = graph.shape(node.inputs[0]).0.last().copied().unwrap_or(0);
+                match conv.window.kernel {
+                    _ if conv.groups > 1 => Kind::Depthwise,
+                    _ if channels <= 3 => Kind::First,
+                    [1, 1] => Kind::Pointwise,
+                    _ => Kind::Convolution,
+                }
+            }
+            Op::Dense => Kind::Dense,
+            Op::Pool(_) => Kind::Pool,
+            Op::Binary(_) => Kind::Sum,
+            _ => Kind::Other,
+        }
+    }
+}
+
+/// Measures a case.
+///
+/// # Errors
+/// The message of what failed.
+pub fn measure(
+    watched: Watched,
+    models: &Path,
+    data: &Path,
+    firmware: &FirmwareOptions,
+) -> Result<Measured, String> {
+    let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let case = CASES
+        .iter()
+        .find(|case| case.name == watched.model && case.form == Form::Float)
+        .ok_or("the case is no float model of the list")?;
+    let target = Target::lookup(watched.target).map_err(|error| error.to_string())?;
+    let options =
+        CompileOptions { kernels: target.arch.kernels(), ..case.options(data, scratch.path()).compile };
+    let compiled =
+        compile(&case.path(models), &options, &Silent, &mut |_, _| {}).map_err(|error| error.to_string())?;
+    let input = sample(&compiled, &options).map_err(|error| error.to_string())?;
+    let report =
+        bench(&compiled, &target, Some(input), firmware, &Silent).map_err(|error| error.to_string())?;
+    let kinds = report
+        .layers
+        .iter()
+        .map(|layer| Kind::of(&compiled.module.graph, compiled.plan.steps[layer.step].node))
+        .collect();
+    Ok(Measured { watched, report, kinds })
+}
+
+/// The codes of the first calibration sample.
+fn sample(compiled: &Compiled, options: &CompileOptions) -> Result<Vec<i8>, tinyc::samples::SampleError> {
+    let path = options.calib.clone().unwrap_or_default();
+    let specs = input_specs(&compiled.module);
+    let samples = Samples::bind(SampleFile::open(&path)?, &specs, &compiled.quant_file.preprocess)?;
+    Ok(input_codes(&compiled.module, &samples, 0).concat())
+}
+
+/// Where the baseline is committed.
+#[must_use]
+pub fn baseline_path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("baseline.json")
+}
+
+/// The figures that are watched, of one case.
+#[must_use]
+pub fn figures(measured: &Measured) -> Value {
+    let report = &measured.report;
+    json!({
+        "model": measured.watched.model,
+        "target": measured.watched.target,
+        "instructions": report.instructions,
+        "cycles": report.cycles,
+        "code_bytes": report.flash_bytes.code + report.flash_bytes.other,
+        "weights_bytes": report.flash_bytes.weights,
+        "arena_bytes": report.arena_bytes,
+    })
+}
+
+/// What is more than [`TOLERANCE`] worse than the baseline, a sentence each; a
+/// case or figure that the baseline lacks counts.
+#[must_use]
+pub fn worse(baseline: &Value, now: &Value) -> Vec<String> {
+    let name = format!("{} on {}", now["model"], now["target"]).replace('"', "");
+    let same = |row: &&Value| row["model"] == now["model"] && row["target"] == now["target"];
+    let Some(before) = baseline.as_array().and_then(|rows| rows.iter().find(same)) else {
+        return vec![format!("{name} is not in the baseline")];
+    };
+    ["instructions", "cycles", "code_bytes", "weights_bytes", "arena_bytes"]
+        .into_iter()
+        .filter_map(|figure| match (before[figure].as_f64(), now[figure].as_f64()) {
+            (Some(old), Some(new)) if new > old * (1.0 + TOLERANCE) => {
+                Some(format!("{name}: {figure} {old} -> {new}, {:+.2} %", 100.0 * (new / old - 1.0)))
+            }
+            (Some(_), None) | (None, Some(_)) => Some(format!("{name}: {figure} came or went")),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(cycles: u64, code_bytes: u64) -> Value {
+        json!({"model": "m", "target": "t", "instructions": 1000, "cycles": cycles,
+               "code_bytes": code_bytes, "weights_bytes": 0, "arena_bytes": 64})
+    }
+
+    #[test]
+    fn a_hundredth_is_allowed_and_no_more() {
+        let baseline = json!([row(10_000, 500)]);
+        assert_eq!(worse(&baseline, &row(10_100, 505)), Vec::<String>::new());
+        assert_eq!(worse(&baseline, &row(10_101, 400)), ["m on t: cycles 10000 -> 10101, +1.01 %"]);
+        assert_eq!(worse(&baseline, &row(9_000, 506)).len(), 1);
+        assert_eq!(worse(&json!([]), &row(1, 1)), ["m on t is not in the baseline"]);
+        let mut without = row(10_000, 500);
+        without["cycles"] = Value::Null;
+        assert_eq!(worse(&baseline, &without), ["m on t: cycles came or went"]);
+    }
+}
