@@ -31,18 +31,25 @@ macro_rules! sources {
 
 sources! {
     "arch/cortex_m_dsp.rs" needs [
-        "arch/dsp_depthwise.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/portable.rs", "requant.rs", "view.rs"
+        "arch/dsp_depthwise.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/dsp_winograd.rs",
+        "arch/dsp_winograd_in.rs", "arch/dsp_winograd_out.rs", "arch/portable.rs",
+        "requant.rs", "view.rs"
     ],
     "arch/dsp_depthwise.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_row.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_tile.rs" needs ["arch/portable.rs", "view.rs"],
-    "arch/portable.rs" needs ["requant.rs", "view.rs"],
+    "arch/dsp_winograd.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_winograd_in.rs" needs ["view.rs"],
+    "arch/dsp_winograd_out.rs" needs ["view.rs"],
+    "arch/portable.rs" needs ["arch/portable_winograd.rs", "requant.rs", "view.rs"],
+    "arch/portable_winograd.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "kernels/add.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/avg_pool.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/blocks.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/channels.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/conv2d.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/conv_tile.rs" needs [ARCH, "kernels/blocks.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/conv_winograd.rs" needs [ARCH, "rows.rs", "view.rs"],
     "kernels/copy.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/dense.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "view.rs"],
     "kernels/dense_tile.rs" needs ["kernels/blocks.rs", "requant.rs", "view.rs"],

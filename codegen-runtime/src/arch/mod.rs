@@ -12,7 +12,14 @@ pub mod dsp_depthwise;
 pub mod dsp_row;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_tile;
+#[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_winograd;
+#[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_winograd_in;
+#[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_winograd_out;
 pub mod portable;
+pub mod portable_winograd;
 
 #[cfg(feature = "cortex_m_dsp")]
 pub use self::cortex_m_dsp::*;

@@ -6,6 +6,9 @@
 
 use super::super::requant::{self, Out};
 use super::super::view::{Bytes, Consts};
+pub use super::portable_winograd::{
+    winograd_block_bytes, winograd_input, winograd_output, winograd_products,
+};
 
 /// `N` dot products of the same `len` activations with `N` runs of int8
 /// weights that start `stride` bytes apart, as wrapping 32-bit sums.

@@ -6,6 +6,7 @@ pub mod blocks;
 pub mod channels;
 pub mod conv2d;
 pub mod conv_tile;
+pub mod conv_winograd;
 pub mod copy;
 pub mod dense;
 pub mod dense_tile;

@@ -25,6 +25,7 @@ mod plain {
     pub mod kernels {
         pub mod blocks;
         pub mod conv_tile;
+        pub mod conv_winograd;
         pub mod dense_tile;
         pub mod depthwise_quad;
     }
@@ -393,6 +394,61 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
     memory.compare(c"depthwise_quad", case, &[h[0], w[0], h[2], w[2], channels, stride]);
 }
 
+fn winograd(memory: &mut Memory, rng: &mut Rng, case: usize) {
+    let axis = |rng: &mut Rng| loop {
+        let (size, pad, after) = (rng.size(1, 11), rng.size(0, 2), rng.size(0, 2));
+        if size + pad + after >= 3 {
+            return [size, pad, size + pad + after - 2];
+        }
+    };
+    let (h, w, tile) = (axis(rng), axis(rng), 2 + 2 * (case % 2));
+    let (in_c, out_c) = (rng.size(1, 12) * if rng.chance(2) { 4 } else { 1 }, rng.size(1, 9));
+    let (in_c, zero_point) = (in_c.min(28), rng.size(0, 255) as i32 - 128);
+    memory.refill(rng, ARENA);
+    // Any weights and biases; multipliers keep their sign.
+    let positions = (tile + 2) * (tile + 2);
+    let block = portable::winograd_block_bytes::<1>(positions * in_c.div_ceil(4) * 2);
+    for block in memory.stream[..block * out_c.div_ceil(4)].chunks_exact_mut(block) {
+        for byte in block.iter_mut() {
+            *byte = rng.bits() as u8;
+        }
+        for m in block[16..32].chunks_exact_mut(4) {
+            m.copy_from_slice(&((rng.bits() & 0x7FFF_FFFF) >> rng.size(0, 20)).to_le_bytes());
+        }
+    }
+    let stream = Consts::new(&memory.stream);
+    // 5,600 bytes of scratch at most.
+    let (input, output) = (7000 + rng.size(0, 3), 12000 + rng.size(0, 3));
+    macro_rules! call {
+        ($module:path, $arena:expr) => {{
+            use $module as kernel;
+            let p = kernel::Params {
+                in_h: h[0],
+                in_w: w[0],
+                in_c,
+                out_h: h[2],
+                out_w: w[2],
+                out_c,
+                pad_top: h[1],
+                pad_left: w[1],
+                pad_code: -7,
+                tile,
+                zero_point,
+            };
+            let arena = run($arena, 0);
+            let from = arena.sub(input, h[0] * w[0] * in_c);
+            let to = arena.sub(output, h[2] * w[2] * out_c);
+            let scratch = kernel::scratch_bytes(&p);
+            kernel::run(&p, stream, from, to, arena.sub(0, scratch));
+            // Products are transformed in place or not: what is left of them differs.
+            arena.fill(0, scratch);
+        }};
+    }
+    call!(kernels::conv_winograd, &mut memory.fast);
+    call!(plain::kernels::conv_winograd, &mut memory.portable);
+    memory.compare(c"conv_winograd", case, &[h[0], w[0], in_c, out_c, tile]);
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn firmware_main() -> ! {
     let memory = &raw mut MEMORY;
@@ -410,6 +466,7 @@ extern "C" fn firmware_main() -> ! {
         convolutions(memory, &mut rng, case);
         dense(memory, &mut rng, case);
         depthwise(memory, &mut rng, case);
+        winograd(memory, &mut rng, case);
     }
     print_fact(c"equal", 1);
     exit(true)

@@ -1,0 +1,142 @@
+//! Winograd's convolution in the DSP instructions of Armv7E-M: products.
+//!
+//! In and out: as `portable_winograd.rs` says, which defines every result.
+//! Invariant: assembly reads and writes the runs that its caller resolved through
+//! the view, and its own stack.
+
+use core::arch::naked_asm;
+
+use super::super::view::{Bytes, Consts};
+use super::portable::winograd_block_bytes;
+
+/// See [`super::portable::winograd_products`].
+#[inline(always)]
+pub fn winograd_products<const S: usize>(
+    inputs: Bytes<'_>,
+    pairs: usize,
+    block: Consts<'_>,
+    products: Bytes<'_>,
+) {
+    // One pair is beside the loop, which has at least another one.
+    if pairs < 2 {
+        return super::portable::winograd_products::<S>(inputs, pairs, block, products);
+    }
+    let block = block.pointer(0, winograd_block_bytes::<S>(pairs));
+    let kernel = if S == 4 { products_4 } else { products_6 };
+    let (inputs, products) = (inputs.pointer(0, 8 * S * S * pairs), products.pointer(0, 32 * S * S));
+    // SAFETY: the inputs, the block's words and the products are accessed:
+    // resolved above.
+    unsafe { kernel(inputs, block.wrapping_add(32), products, pairs) }
+}
+
+// In: r0 = inputs, r1 = words, r2 = products, r3 = pairs, at least 2. `$pair` is the
+// distance of a position's pairs of inputs, `$products` the bytes of all products.
+//
+// The inner loop is one unrolled body of eight pairs, entered in its middle so that
+// the last pass ends where the body ends; the first pair, which begins the sums, is
+// in front of it. Accumulators: r6 to r9 are tile 0, r10 to r12 and lr tile 1.
+//
+// Stack: #0 entry into the body, #4 and #8 from the first pair to where the body
+// starts, in inputs and words, #12 bytes of a position's words, #16 their end, #20
+// next products, #24 back from the end of the inputs to the next position, #28 end of
+// the products.
+macro_rules! products {
+    ($name:ident, $pair:literal, $products:literal) => {
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(inputs: *mut i8, words: *const u8, products: *mut i8, pairs: usize) {
+            naked_asm!(concat!(
+                r"
+                push {{r4-r11, lr}}
+                sub sp, sp, #36
+                str r2, [sp, #20]
+                add.w r2, r2, #",
+                $products,
+                r"
+                str r2, [sp, #28]
+                movw r4, #",
+                $pair,
+                r"
+                mul r5, r3, r4
+                subs r5, #8
+                str r5, [sp, #24]
+                lsl r5, r3, #4
+                str r5, [sp, #12]
+                rsb r5, r3, #1
+                and r5, r5, #7
+                adr.w r6, 3f
+                movs r7, #48
+                mla r6, r5, r7, r6
+                orr r6, r6, #1
+                rsb r5, r5, #1
+                mul r4, r5, r4
+                lsl r5, r5, #4
+                str r6, [sp]
+                strd r4, r5, [sp, #4]
+            2:
+                ldr.n r2, [r0]
+                ldr.n r3, [r0, #4]
+                ldr.n r4, [r1]
+                ldr.n r5, [r1, #4]
+                smuad r6, r2, r4
+                smuad r10, r3, r4
+                smuad r7, r2, r5
+                smuad r11, r3, r5
+                ldr.n r4, [r1, #8]
+                ldr.n r5, [r1, #12]
+                smuad r8, r2, r4
+                smuad r12, r3, r4
+                smuad r9, r2, r5
+                smuad lr, r3, r5
+                ldm sp, {{r2, r3, r4, r5}}
+                add r5, r1
+                add r0, r3
+                add r1, r4
+                str r5, [sp, #16]
+                bx r2
+                .p2align 2
+            3:
+                .irp i, 0, 1, 2, 3, 4, 5, 6, 7
+                ldr.w r2, [r0, #",
+                $pair,
+                r"*\i]
+                ldr.w r3, [r0, #",
+                $pair,
+                r"*\i+4]
+                ldr.n r4, [r1, #16*\i]
+                ldr.n r5, [r1, #16*\i+4]
+                smlad r6, r2, r4, r6
+                smlad r10, r3, r4, r10
+                smlad r7, r2, r5, r7
+                smlad r11, r3, r5, r11
+                ldr.n r4, [r1, #16*\i+8]
+                ldr.n r5, [r1, #16*\i+12]
+                smlad r8, r2, r4, r8
+                smlad r12, r3, r4, r12
+                smlad r9, r2, r5, r9
+                smlad lr, r3, r5, lr
+                .endr
+                ldr r2, [sp, #16]
+                add.w r0, r0, #",
+                $pair,
+                r"*8
+                adds r1, #128
+                cmp r1, r2
+                bne 3b
+                ldr r2, [sp, #20]
+                ldr r3, [sp, #24]
+                ldr r4, [sp, #28]
+                stm r2!, {{r6, r7, r8, r9, r10, r11, r12, lr}}
+                subs r0, r0, r3
+                str r2, [sp, #20]
+                cmp r2, r4
+                bne 2b
+                add sp, sp, #36
+                pop {{r4-r11, pc}}
+                "
+            ))
+        }
+    };
+}
+
+products!(products_4, "128", "512");
+products!(products_6, "288", "1152");

@@ -1,0 +1,215 @@
+//! Convolution 3 x 3, stride 1, without groups, in Winograd's way: exactly, on
+//! integers, with fewer multiplications than the convolution has.
+//!
+//! In: `[in_h][in_w][in_c]`. Out: `[out_h][out_w][out_c]`. Invariant: a position
+//! outside the input reads as `pad_code`; requantization has no shift and
+//! saturates to int8; all arithmetic is exact modulo 2^32 (docs/numerics.md says
+//! why that is enough), so that the codes are those of the plain convolution.
+//!
+//! A tile of `tile` x `tile` outputs is made from `tile + 2` rows and columns of
+//! input: these are transformed once, multiplied position by position with
+//! weights that were transformed when the model was compiled, and summed over the
+//! channels; what comes out is transformed back.
+//!
+//! Constants, for every four output channels: `[bias i32 x 4][m i32 x 4][weights
+//! i16: position][pair of inputs][channel][2]`. A pair is two inputs that lie two
+//! apart: 0 and 2, 1 and 3, 4 and 6, and so on; inputs and channels that fill up
+//! the last group of four have weights of 0. The bias holds the layer's bias minus
+//! the input's zero point times the sum of the channel's weights.
+
+use super::super::arch;
+use super::super::rows;
+use super::super::view::{Bytes, Consts};
+
+/// A convolution. Sizes and pads are in rows, columns and channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Params {
+    /// Rows of the input.
+    pub in_h: usize,
+    /// Columns of the input.
+    pub in_w: usize,
+    /// Channels of the input.
+    pub in_c: usize,
+    /// Rows of the output.
+    pub out_h: usize,
+    /// Columns of the output.
+    pub out_w: usize,
+    /// Channels of the output.
+    pub out_c: usize,
+    /// Rows of padding above the input.
+    pub pad_top: usize,
+    /// Columns of padding left of the input.
+    pub pad_left: usize,
+    /// What positions outside the input read as.
+    pub pad_code: i8,
+    /// Rows and columns of outputs that are made at once: 2 or 4.
+    pub tile: usize,
+    /// The code of real zero in the output.
+    pub zero_point: i32,
+}
+
+impl Params {
+    /// Positions of a transformed tile.
+    const fn positions(&self) -> usize {
+        (self.tile + 2) * (self.tile + 2)
+    }
+
+    /// Channels of the input, filled up to a multiple of four.
+    const fn filled(&self) -> usize {
+        self.in_c.div_ceil(4) * 4
+    }
+}
+
+/// The transformed inputs of two tiles; then, in one place, the codes of a tile
+/// before it is transformed and the products of two tiles.
+const fn parts(p: &Params) -> [usize; 3] {
+    let transformed = 4 * p.filled() * p.positions();
+    let (codes, products) = (p.filled() * p.positions(), 32 * p.positions());
+    [transformed, if codes > products { codes } else { products }, 4 * p.tile * p.tile]
+}
+
+/// Private bytes of the arena that the kernel needs, 4-byte aligned.
+pub const fn scratch_bytes(p: &Params) -> usize {
+    let [transformed, shared, beside] = parts(p);
+    transformed + shared + beside
+}
+
+/// The whole tensor.
+#[inline(always)]
+pub fn run(p: &Params, consts: Consts<'_>, input: Bytes<'_>, output: Bytes<'_>, scratch: Bytes<'_>) {
+    let (in_row, out_row) = (p.in_w * p.in_c, p.out_w * p.out_c);
+    let mut oy = 0;
+    while oy < p.out_h {
+        let left = p.out_h - oy;
+        let count = if left < p.tile { left } else { p.tile };
+        let mut outs = [output; 4];
+        for (y, out) in outs.iter_mut().take(count).enumerate() {
+            *out = output.sub((oy + y) * out_row, out_row);
+        }
+        let first = rows::first(oy, 1, p.pad_top);
+        let window = rows::window::<6>(input, in_row, first, 1, p.in_h);
+        step(p, consts, &window, outs.get(..count).unwrap_or(&[]), scratch);
+        oy += count;
+    }
+}
+
+/// `outs.len()` output rows, at most `tile`, from the `tile + 2` input rows
+/// (rows beyond these are not looked at) that begin with the first one's window.
+#[inline(always)]
+pub fn step(
+    p: &Params,
+    consts: Consts<'_>,
+    rows: &[Option<Bytes<'_>>],
+    outs: &[Bytes<'_>],
+    scratch: Bytes<'_>,
+) {
+    // Two variants, of which only those that the parameters ask for are linked.
+    if p.tile == 2 {
+        strip::<4, 2>(p, consts, rows, outs, scratch);
+    } else {
+        strip::<6, 4>(p, consts, rows, outs, scratch);
+    }
+}
+
+/// Tiles of `O` x `O` outputs from `S` x `S` inputs, two at a time along the row.
+#[inline(never)]
+fn strip<const S: usize, const O: usize>(
+    p: &Params,
+    consts: Consts<'_>,
+    rows: &[Option<Bytes<'_>>],
+    outs: &[Bytes<'_>],
+    scratch: Bytes<'_>,
+) {
+    let pairs = p.filled() / 2;
+    let [transformed, shared, beside] = parts(p);
+    let inputs = scratch.sub(0, transformed);
+    let codes = scratch.sub(transformed, p.filled() * S * S);
+    let products = scratch.sub(transformed, 32 * S * S);
+    let beside = scratch.sub(transformed + shared, beside);
+    let block_bytes = arch::winograd_block_bytes::<S>(pairs);
+    let mut first = 0;
+    while first < p.out_w {
+        let tiles = if first + O < p.out_w { 2 } else { 1 };
+        for tile in 0..tiles {
+            let from = gather::<S>(p, rows, rows::first(first + tile * O, 1, p.pad_left), codes);
+            arch::winograd_input::<S>(from, p.filled(), pairs / 2, inputs, tile);
+        }
+        let mut channel = 0;
+        let mut at = 0;
+        while channel < p.out_c {
+            let block = consts.sub(at, block_bytes);
+            let left = p.out_c - channel;
+            let channels = if left < 4 { left } else { 4 };
+            arch::winograd_products::<S>(inputs, pairs, block, products);
+            for tile in 0..tiles {
+                let column = first + tile * O;
+                let products = products.sub(16 * tile, 32 * S * S - 16 * tile);
+                let left = p.out_w - column;
+                if left >= O && outs.len() == O {
+                    let mut to = [beside; O];
+                    for (to, out) in to.iter_mut().zip(outs) {
+                        *to = out.sub(column * p.out_c + channel, (O - 1) * p.out_c + channels);
+                    }
+                    arch::winograd_output::<S, O>(products, block, to, p.out_c, channels, p.zero_point);
+                } else {
+                    // Outputs that do not exist are computed, but beside the tensor.
+                    let mut to = [beside; O];
+                    for (y, to) in to.iter_mut().enumerate() {
+                        *to = beside.sub(y * 4 * O, 4 * O);
+                    }
+                    arch::winograd_output::<S, O>(products, block, to, 4, channels, p.zero_point);
+                    let width = if left < O { left } else { O };
+                    for (to, out) in to.into_iter().zip(outs) {
+                        for x in 0..width {
+                            let pixel = out.sub((column + x) * p.out_c + channel, channels);
+                            for i in 0..channels {
+                                pixel.set(i, to.get(4 * x + i));
+                            }
+                        }
+                    }
+                }
+            }
+            channel += 4;
+            at += block_bytes;
+        }
+        first += 2 * O;
+    }
+}
+
+/// The rows of a tile from column `first` on: where they lie if all their columns
+/// and groups of four channels exist, otherwise copied to `codes`.
+#[inline(always)]
+fn gather<'a, const S: usize>(
+    p: &Params,
+    rows: &[Option<Bytes<'a>>],
+    first: isize,
+    codes: Bytes<'a>,
+) -> [Bytes<'a>; S] {
+    let filled = p.filled();
+    let inside = first >= 0 && first as usize + S <= p.in_w && p.in_c == filled;
+    let mut from = [codes; S];
+    for (y, from) in from.iter_mut().enumerate() {
+        *from = match rows.get(y).copied().flatten() {
+            Some(row) if inside => row.sub(first as usize * filled, S * filled),
+            row => {
+                let to = codes.sub(y * S * filled, S * filled);
+                copy::<S>(p, row, first, to);
+                to
+            }
+        };
+    }
+    from
+}
+
+/// Copies the columns of a row from `first` on, with their padding.
+#[inline(never)]
+fn copy<const S: usize>(p: &Params, row: Option<Bytes<'_>>, first: isize, to: Bytes<'_>) {
+    to.fill(p.pad_code, S * p.filled());
+    if let Some(row) = row {
+        let taps = rows::taps(first, 1, S, p.in_w);
+        for tap in taps.begin..taps.end {
+            let from = row.sub((taps.position + tap - taps.begin) * p.in_c, p.in_c);
+            to.sub(tap * p.filled(), p.in_c).copy_from(from, p.in_c);
+        }
+    }
+}
