@@ -10,9 +10,11 @@ use crate::ir::QuantParams;
 use crate::lower::KernelSet;
 use crate::onnx::{self, OnnxError, Source};
 use crate::passes::{self, Context, Half, PassError, Scales};
-use crate::plan::{self, Plan, PlanError};
+use crate::plan::choose::{Choice, Limits, Opt, plan_chosen};
+use crate::plan::{Plan, PlanError};
 use crate::quant::calibrate::{Method, Ranges, calibrate};
 use crate::quant::file::{QuantFile, QuantFileError};
+use crate::report::Footprint;
 use crate::samples::{
     InputQuant, InputSpec, Preprocess, SampleError, SampleFile, Samples, find_beside, sha256_hex,
 };
@@ -43,6 +45,10 @@ pub struct CompileOptions {
     pub no_softmax: bool,
     /// The kernels that the chip runs best.
     pub kernels: KernelSet,
+    /// What the layers' forms are chosen for.
+    pub opt: Opt,
+    /// What the chip offers, its budgets applied.
+    pub limits: Limits,
 }
 
 /// Where the scales came from.
@@ -67,6 +73,10 @@ pub struct Compiled {
     pub module: Module,
     /// Schedule, arena and kernels.
     pub plan: Plan,
+    /// The layers that had a choice of kernels, in the plan's order.
+    pub choices: Vec<Choice>,
+    /// What their forms were chosen for.
+    pub opt: Opt,
     /// The quantization, for `model.quant.toml`.
     pub quant_file: QuantFile,
     /// How raw samples become each input.
@@ -176,7 +186,8 @@ pub fn compile(
         }
         None => scaled(&source, &mut module, no_softmax, samples, &specs, wanted, method, progress, observe)?,
     };
-    let plan = plan::plan_with(&module, options.kernels)?;
+    let flash_bytes = |plan: &Plan| Footprint::of(plan).flash_bytes();
+    let (plan, choices) = plan_chosen(&module, options.kernels, options.opt, options.limits, &flash_bytes)?;
     let quality = match &used {
         Some(samples) if scales != ScaleSource::Synthetic => {
             let count = samples.len().min(QUALITY_SAMPLES);
@@ -212,7 +223,8 @@ pub fn compile(
         },
     };
     let quant_file = QuantFile::record(&module, header);
-    Ok(Compiled { source, module, plan, quant_file, preprocess, scales, quality })
+    let opt = options.opt;
+    Ok(Compiled { source, module, plan, choices, opt, quant_file, preprocess, scales, quality })
 }
 
 /// Runs the integer half with whatever scales there are.

@@ -8,8 +8,8 @@
 pub mod sweep;
 
 use tinyc_runtime::kernels::{
-    add, avg_pool, conv_tile, conv2d, copy, dense, dense_tile, depthwise, depthwise_quad, lut, max_pool, mul,
-    softmax,
+    add, avg_pool, conv_tile, conv_winograd, conv2d, copy, dense, dense_tile, depthwise, depthwise_quad, lut,
+    max_pool, mul, softmax,
 };
 
 use crate::ir::ValueId;
@@ -25,6 +25,8 @@ pub enum Kernel {
     Dense(dense::Params),
     /// Convolution without groups, two pixels and four channels at once.
     ConvTile(conv_tile::Params),
+    /// Convolution 3 x 3, stride 1, without groups, with transformed weights.
+    ConvWinograd(conv_winograd::Params),
     /// Depthwise convolution 3 x 3, four channels at a time.
     DepthwiseQuad(depthwise_quad::Params),
     /// Fully connected, four outputs at once.

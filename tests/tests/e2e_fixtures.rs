@@ -7,11 +7,12 @@ use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;
 use tinyc::compile::{CompileOptions, Silent, compile};
 use tinyc::onnx::oracle::Oracle;
+use tinyc::plan::choose::{Choice, Opt};
 use tinyc::target::Target;
 use tinyc::verify::emulator::Core;
 use tinyc::verify::metrics::{Metric, Sqnr};
 use tinyc::verify::simulate::Simulator;
-use tinyc::verify::validate::{Report, ValidateOptions, validate};
+use tinyc::verify::validate::{Report, ValidateOptions, validate, validate_compiled};
 use tinyc_tests::needs;
 
 fn fixture(name: &str) -> PathBuf {
@@ -35,6 +36,25 @@ fn run(name: &str, data: &str, metric: Option<Metric>, cores: &[Core]) -> Report
     assert!(report.identical, "{report}");
     assert_eq!(report.emulated.len(), options.cores.len());
     report
+}
+
+/// Winograd's convolution, in assembly and in its portable body.
+#[test]
+fn residual_with_its_fastest_kernels() {
+    let target = Target::lookup("stm32f411").unwrap();
+    let mut options = ValidateOptions::new(target, &fixture("residual").join("model.calib.npz"));
+    options.compile.opt = Opt::Speed;
+    options.samples = Some(8);
+    options.cores = needs::emulators(&[Core::M4, Core::M0]);
+    options.emulate_samples = 4;
+    options.host.work_dir = work_dir();
+    options.firmware.work_dir = work_dir();
+    let model = fixture("residual/model.onnx");
+    let compiled = compile(&model, &options.compile, &Silent, &mut |_, _| {}).unwrap();
+    let transformed = |choice: &&Choice| choice.taken.starts_with("conv_winograd");
+    assert_eq!(compiled.choices.iter().filter(transformed).count(), 2);
+    let report = validate_compiled(&compiled, &options, &Silent).unwrap();
+    assert!(report.identical, "{report}");
 }
 
 /// The float oracle against what ONNX Runtime gave, to `tolerance`.

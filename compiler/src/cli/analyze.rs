@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use tinyc::Module;
-use tinyc::compile::{Progress, ScaleSource, compile};
+use tinyc::compile::{CompileOptions, Progress, ScaleSource, compile};
 use tinyc::report::AnalyzeReport;
 use tinyc::report::analyze::Analyzed;
 use tinyc::target::Target;
@@ -42,7 +42,8 @@ pub struct AnalyzeArgs {
 /// Runs the verb.
 pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let target = args.target.as_deref().map(Target::lookup).transpose()?;
-    let options = args.quant.options(target.as_ref())?;
+    let limits = target.as_ref().map(|target| args.budgets.budgets().limits(target)).unwrap_or_default();
+    let options = CompileOptions { limits, ..args.quant.options(target.as_ref())? };
     let bar = Bar::default();
     let mut imported: Option<Module> = None;
     let compiled = compile(&args.model, &options, &bar, &mut |_, module| {

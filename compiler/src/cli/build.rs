@@ -75,14 +75,14 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     let target = Target::lookup(&args.target)?;
     let package = package(&args.model, args.name.as_deref())?;
     check_passes(&args.dump_ir_after)?;
-    let options = args.quant.options(Some(&target))?;
+    let budgets = args.budgets.budgets();
+    let options = CompileOptions { limits: budgets.limits(&target), ..args.quant.options(Some(&target))? };
     let compiled = compile(&args.model, &options, &Bar::default(), &mut |pass, module| {
         if args.dump_ir_after.iter().any(|wanted| wanted == pass) {
             eprintln!("after {pass}:\n{}", print(&module.graph, &module.quant));
         }
     })?;
     print_notes(&compiled);
-    let budgets = args.budgets.budgets();
     memory::check(&Footprint::of(&compiled.plan), &target, &budgets, Target::builtin())?;
 
     let files = emit(&compiled, &target, &package)?;

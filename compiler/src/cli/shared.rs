@@ -6,7 +6,9 @@ use clap::Args;
 use serde::Serialize;
 use tinyc::compile::{CompileOptions, Compiled, ScaleSource};
 use tinyc::lower::KernelSet;
+use tinyc::plan::choose::Opt;
 use tinyc::quant::calibrate::Method;
+use tinyc::report::Budgets;
 use tinyc::samples::Preprocess;
 use tinyc::target::Target;
 
@@ -35,10 +37,15 @@ pub struct QuantArgs {
     /// Take a final softmax off: the crate returns logits
     #[arg(long)]
     no_softmax: bool,
+    /// What the layers' kernels are chosen for: speed (the fastest that fit the budgets),
+    /// balanced (no more constants than the weights), size
+    #[arg(long, value_name = "GOAL", default_value_t)]
+    opt: Opt,
 }
 
 impl QuantArgs {
-    /// As options of the library, with the kernels that suit the target.
+    /// As options of the library, with the kernels that suit the target and its
+    /// default budgets.
     pub fn options(&self, target: Option<&Target>) -> anyhow::Result<CompileOptions> {
         Ok(CompileOptions {
             calib: self.calib.clone(),
@@ -47,6 +54,8 @@ impl QuantArgs {
             method: self.method,
             no_softmax: self.no_softmax,
             kernels: target.map_or_else(KernelSet::default, |target| target.arch.kernels()),
+            opt: self.opt,
+            limits: target.map(|target| Budgets::default().limits(target)).unwrap_or_default(),
         })
     }
 }

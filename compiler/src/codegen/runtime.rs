@@ -62,8 +62,8 @@ fn modules(needed: &BTreeSet<String>, arch: &str, files: &mut CrateFiles) {
             Some(("kernels", name)) => kernels += &format!("pub mod {name};\n"),
             Some((_, name)) => {
                 // Assembly is `unsafe`, and nothing for the machine that tests the crate;
-                // the portable file is neither.
-                let head = if name == "portable" { "" } else { ASSEMBLY };
+                // the portable files are neither.
+                let head = if name.starts_with("portable") { "" } else { ASSEMBLY };
                 arches += &format!("{head}pub mod {name};\n");
             }
             None => {}

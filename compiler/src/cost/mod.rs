@@ -9,7 +9,7 @@
 //! without wait states and come from counted layers of the MLPerf Tiny models;
 //! they rank forms of one layer, and are rough as absolute figures.
 
-use tinyc_runtime::kernels::{conv_tile, depthwise_quad};
+use tinyc_runtime::kernels::{conv_tile, conv_winograd, depthwise_quad};
 
 use crate::lower::{Kernel, KernelSet};
 
@@ -28,6 +28,7 @@ pub fn call_cycles(kernel: &Kernel, kernels: KernelSet) -> u64 {
     let slower = if portable { WITHOUT_DSP } else { 1 };
     let cycles = match kernel {
         Kernel::ConvTile(p) => slower * conv_tile_cycles(p),
+        Kernel::ConvWinograd(p) => slower * conv_winograd_cycles(p),
         Kernel::DepthwiseQuad(p) => slower * depthwise_quad_cycles(p),
         Kernel::DenseTile(p) => {
             let quads = p.in_features.div_ceil(4);
@@ -58,6 +59,19 @@ fn conv_tile_cycles(p: &conv_tile::Params) -> usize {
     let pairs = (p.out_h * p.out_w).div_ceil(2);
     let blocks = p.out_c.div_ceil(4);
     pairs * (2 * (40 + 20 * p.kernel_h + 4 * quads) + blocks * (80 + 30 * quads))
+}
+
+/// For two tiles at a time: transforming the inputs, 16 cycles for each pair of inputs
+/// at each position of a block of four channels, transforming the products.
+fn conv_winograd_cycles(p: &conv_winograd::Params) -> usize {
+    let positions = (p.tile + 2) * (p.tile + 2);
+    let (tiles, strips) = (p.out_w.div_ceil(p.tile), p.out_h.div_ceil(p.tile));
+    let pairs = p.in_c.div_ceil(4) * 2;
+    // Of one tile: four channels of inputs, one channel of outputs.
+    let (quad, output) = if p.tile == 2 { (280, 110) } else { (1000, 330) };
+    let inputs = 150 + quad * pairs / 2;
+    let products = tiles.div_ceil(2) * p.out_c.div_ceil(4) * (60 + positions * (38 + 16 * pairs));
+    strips * (products + tiles * (inputs + 30 * p.out_c.div_ceil(4) + output * p.out_c))
 }
 
 /// Pairing pixels up, then 9 taps an output in halves.

@@ -225,6 +225,19 @@ impl Kernel {
                 dilation: p.dilation_h,
                 rows_per_step: if p.out_w.is_multiple_of(2) { 1 } else { 2 },
             })),
+            // A strip of tiles. It looks at all rows of its last window, but outputs
+            // that exist depend on those of their own windows alone.
+            Kernel::ConvWinograd(p) => Some(forward_only(Walk {
+                in_rows: p.in_h,
+                in_row_bytes: p.in_w * p.in_c,
+                out_rows: p.out_h,
+                out_row_bytes: p.out_w * p.out_c,
+                kernel: 3,
+                stride: 1,
+                pad: p.pad_top,
+                dilation: 1,
+                rows_per_step: p.tile,
+            })),
             // Channel after channel over as many rows as a strip holds.
             Kernel::DepthwiseQuad(p) => Some(forward_only(Walk {
                 in_rows: p.in_h,

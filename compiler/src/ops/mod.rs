@@ -155,6 +155,26 @@ pub fn lower_with(
     fast.map_or_else(|| lower(graph, quant, id), Ok)
 }
 
+/// The forms that a node can take with a set of kernels: first the one of
+/// [`lower_with`], then those that trade constants and scratch for cycles.
+///
+/// # Errors
+/// As [`lower_with`].
+pub fn candidates(
+    graph: &Graph,
+    quant: &QuantTable,
+    id: NodeId,
+    kernels: KernelSet,
+) -> Result<Vec<Lowered>, LowerError> {
+    let mut forms = vec![lower_with(graph, quant, id, kernels)?];
+    if let (Op::Conv(c), KernelSet::Tiles) = (&graph.node(id).op, kernels) {
+        for tile in conv::lower_winograd::Tile::ALL {
+            forms.extend(conv::lower_winograd::lower(graph, quant, id, c, tile)?);
+        }
+    }
+    Ok(forms)
+}
+
 /// Turns a node of a quantized graph into calls of the general kernels.
 ///
 /// # Errors

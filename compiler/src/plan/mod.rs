@@ -6,6 +6,7 @@
 //! needs offsets cannot be reached without one.
 
 pub mod arena;
+pub mod choose;
 mod display;
 pub mod family;
 pub mod ids;

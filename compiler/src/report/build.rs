@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::choices::ChoiceRow;
 use super::memory::{self, Budgets, Footprint, MemoryUse};
 use crate::compile::{Compiled, ScaleSource};
 use crate::ir::Graph;
@@ -59,6 +60,10 @@ pub struct BuildReport {
     pub top1_agreement: Option<f64>,
     /// Every output against the float oracle; empty without real samples.
     pub outputs: Vec<OutputRow>,
+    /// What the layers' kernels were chosen for: `speed`, `balanced` or `size`.
+    pub opt: String,
+    /// The layers that had a choice of kernels.
+    pub choices: Vec<ChoiceRow>,
     /// Where the scales came from.
     pub scales: ScalesRow,
     /// Folder of the crate.
@@ -191,6 +196,8 @@ impl BuildReport {
             sqnr_db: worst.and_then(|w| w.sqnr_db),
             top1_agreement: worst.and_then(|w| w.top1_agreement),
             outputs,
+            opt: compiled.opt.to_string(),
+            choices: ChoiceRow::all(compiled),
             scales: ScalesRow::of(compiled),
             out_dir: emitted.out_dir.display().to_string(),
             files: emitted.files.to_vec(),

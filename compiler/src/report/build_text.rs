@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::build::BuildReport;
+use super::choices;
 use super::memory::MemoryUse;
 use super::short;
 use crate::target::units::{format_bytes, thousands};
@@ -61,6 +62,9 @@ impl fmt::Display for BuildReport {
                 "accuracy",
                 format!("{:?}: SQNR {sqnr} against float{top1} of {} samples", output.name, output.samples),
             )?;
+        }
+        for text in choices::lines(&self.choices) {
+            line("kernels", text)?;
         }
         line("scales", self.scales_text())?;
         line("verdict", if self.fits { "fits" } else { "does not fit" }.to_owned())?;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::code_size;
 use crate::plan::Plan;
+use crate::plan::choose::Limits;
 use crate::target::units::format_bytes;
 use crate::target::{Budget, Target};
 
@@ -54,6 +55,17 @@ pub struct Budgets {
     pub flash: Budget,
     /// Of the RAM region in which the arena lies.
     pub ram: Budget,
+}
+
+impl Budgets {
+    /// What they leave of a target's memories, as planning takes it.
+    #[must_use]
+    pub fn limits(&self, target: &Target) -> Limits {
+        Limits {
+            flash_bytes: Some(self.flash.limit_bytes(target.flash_bytes())),
+            ram_bytes: Some(self.ram.limit_bytes(target.arena_bytes())),
+        }
+    }
 }
 
 /// One memory: what is needed, what may be used, what there is.

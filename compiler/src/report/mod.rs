@@ -9,6 +9,7 @@ pub mod analyze;
 mod analyze_text;
 pub mod build;
 mod build_text;
+pub mod choices;
 pub mod code_size;
 pub mod imbalance;
 pub mod memory;
@@ -16,6 +17,7 @@ pub mod traffic;
 
 pub use analyze::{AnalyzeReport, LayerRow, Totals};
 pub use build::{BuildReport, FileRow, OutputRow, ScalesRow};
+pub use choices::{ChoiceRow, PassedOver};
 pub use memory::{Budgets, Footprint, MemoryUse, OverBudget};
 
 /// Characters of a layer's name that text shows.

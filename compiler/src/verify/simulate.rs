@@ -6,8 +6,8 @@
 //! very same calls.
 
 use tinyc_runtime::kernels::{
-    add, avg_pool, conv_tile, conv2d, copy, dense, dense_tile, depthwise, depthwise_quad, lut, max_pool, mul,
-    softmax,
+    add, avg_pool, conv_tile, conv_winograd, conv2d, copy, dense, dense_tile, depthwise, depthwise_quad, lut,
+    max_pool, mul, softmax,
 };
 use tinyc_runtime::rows;
 use tinyc_runtime::view::{Bytes, Consts};
@@ -91,6 +91,7 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
     match &planned.kernel {
         Kernel::Dense(p) => dense::run(p, consts, operand(0), output, scratch),
         Kernel::DenseTile(p) => dense_tile::run(p, consts, operand(0), output, scratch),
+        Kernel::ConvWinograd(p) => conv_winograd::run(p, consts, operand(0), output, scratch),
         Kernel::DepthwiseQuad(p) => depthwise_quad::run::<3>(p, consts, operand(0), output, scratch),
         Kernel::Lut(p) => lut::run(p, consts, operand(0), output, scratch),
         Kernel::Softmax(p) => softmax::run(p, consts, operand(0), output, scratch),

@@ -140,3 +140,42 @@ fn an_unknown_pass_lists_those_that_exist() {
         "{error}"
     );
 }
+
+#[test]
+fn speed_takes_faster_kernels_within_the_flash_and_says_which() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("residual");
+    let model = fixture("residual/model.onnx");
+    let build = |more: &[&str]| {
+        let common = ["build", &model, "--target", "stm32f411", "-o", text(&out)];
+        tinyc(&[&common, more].concat())
+    };
+    let balanced = build(&["--json"]).json();
+    assert_eq!(balanced["opt"], json!("balanced"));
+    let speed = build(&["--opt", "speed", "--json"]).json();
+    // Two blocks of four channels: 32 bytes, and 36 positions x 8 inputs of 2 bytes a channel
+    // instead of 3 kernel rows of 24 inputs.
+    let added = 2 * (32 + 36 * 8 * 2 * 4) - 2 * (32 + 3 * 24 * 4);
+    for (index, layer) in ["conv1", "conv2"].into_iter().enumerate() {
+        let choice = &speed["choices"][index];
+        assert_eq!(choice["layer"], json!(layer));
+        assert_eq!(choice["kernel"], json!("conv_winograd F(4x4)"));
+        assert_eq!(choice["added_bytes"], json!(added));
+        assert!(choice["saved_cycles"].as_u64().is_some_and(|cycles| cycles > 0), "{choice}");
+        assert_eq!(balanced["choices"][index]["kernel"], json!("conv_tile"));
+        assert_eq!(balanced["choices"][index]["passed_over"][0]["reason"], json!("goal"));
+    }
+    let bytes = |report: &serde_json::Value| report["weights_bytes"].as_u64().expect("a number");
+    assert_eq!(bytes(&speed) - bytes(&balanced), 2 * added);
+
+    // A byte less than that needs: one layer takes something smaller.
+    let needed = speed["flash"]["needed_bytes"].as_u64().expect("a number");
+    let tight = (needed - 1).to_string();
+    let summary = build(&["--opt", "speed", "--budget-flash", &tight]).ok();
+    assert!(summary.contains("conv_winograd F(4x4), about "), "{summary}");
+    assert!(summary.contains("; conv_winograd F(4x4) does not fit: "), "{summary}");
+    assert!(build(&[]).ok().contains("2 layers have faster forms, for more flash: --opt speed"));
+    let wrong = build(&["--opt", "fast"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.stderr.contains("'fast' is no goal; use speed, balanced or size"), "{}", wrong.stderr);
+}

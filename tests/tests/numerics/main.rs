@@ -8,6 +8,7 @@ mod common;
 mod elementwise;
 mod layers;
 mod requantization;
+mod winograd;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -20,7 +20,7 @@ pub struct Packed {
 }
 
 /// The least and the greatest value of `bias + sum(q * w)` over codes `q` of int8.
-fn reach(bias: i32, weights: &[i8]) -> (i64, i64) {
+pub fn reach(bias: i32, weights: &[i8]) -> (i64, i64) {
     weights.iter().map(|&w| i64::from(w)).fold((i64::from(bias), i64::from(bias)), |(least, most), w| {
         let (a, b) = (-128 * w, 127 * w);
         (least + a.min(b), most + a.max(b))
