@@ -204,12 +204,30 @@ fn gather<'a, const S: usize>(
 /// Copies the columns of a row from `first` on, with their padding.
 #[inline(never)]
 fn copy<const S: usize>(p: &Params, row: Option<Bytes<'_>>, first: isize, to: Bytes<'_>) {
-    to.fill(p.pad_code, S * p.filled());
-    if let Some(row) = row {
-        let taps = rows::taps(first, 1, S, p.in_w);
-        for tap in taps.begin..taps.end {
-            let from = row.sub((taps.position + tap - taps.begin) * p.in_c, p.in_c);
-            to.sub(tap * p.filled(), p.in_c).copy_from(from, p.in_c);
+    let (filled, all) = (p.filled(), S * p.filled());
+    let Some(row) = row else {
+        to.fill(p.pad_code, all);
+        return;
+    };
+    let taps = rows::taps(first, 1, S, p.in_w);
+    let (before, end) = (taps.begin * filled, taps.end * filled);
+    let from = row.sub(taps.position * p.in_c, (taps.end - taps.begin) * p.in_c);
+    if before > 0 {
+        to.fill(p.pad_code, before);
+    }
+    if end < all {
+        to.sub(end, all - end).fill(p.pad_code, all - end);
+    }
+    if p.in_c == filled {
+        to.sub(before, end - before).copy_from(from, end - before);
+        return;
+    }
+    let (mut at, mut pixel) = (0, before);
+    while pixel < end {
+        for i in 0..filled {
+            to.set(pixel + i, if i < p.in_c { from.get(at + i) } else { p.pad_code });
         }
+        at += p.in_c;
+        pixel += filled;
     }
 }
