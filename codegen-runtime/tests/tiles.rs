@@ -279,7 +279,7 @@ fn depthwise_quad_equals_plain_loops() {
             }
         };
         let (h, w) = (axis(&mut rng), axis(&mut rng));
-        let channels = 4 * rng.size(1, 3);
+        let channels = rng.size(4, 13);
         let layer = Layer::random(&mut rng, channels, 9, false);
         let input = rng.codes(h.size * w.size * channels, -128, 127);
         let p = depthwise_quad::Params {
@@ -292,20 +292,26 @@ fn depthwise_quad_equals_plain_loops() {
             pad_top: h.pad,
             pad_left: w.pad,
             pad_code: rng.range(-128, 127) as i8,
-            down: rng.chance(2),
+            rows: rng.size(1, depthwise_quad::MOST_ROWS / stride),
+            columns: 2 * rng.size(1, depthwise_quad::MOST_COLUMNS / stride / 2),
             zero_point: rng.range(-128, 127) as i32,
         };
         let mut blob = Blob::new();
-        for first in (0..channels).step_by(4) {
+        for first in (0..channels).step_by(4).map(|first| first.min(channels - 4)) {
             blob.words(layer.bias[first..first + 4].iter().copied());
             blob.words(layer.m[first..first + 4].iter().copied());
             blob.bytes((0..36).map(|i| layer.weights[i / 4 * channels + first + i % 4] as u8));
         }
         let mut scratch = AlignedBytes([rng.bits() as i8; SCRATCH]);
         let scratch_len = depthwise_quad::scratch_bytes(&p);
+        let back = rng.chance(2);
         let got = guarded(&input, h.out * w.out * channels, |input, output| {
             let scratch = Bytes::from_mut(&mut scratch.0[..scratch_len]);
-            depthwise_quad::run::<3>(&p, blob.consts(), input, output, scratch);
+            if back {
+                depthwise_quad::run_back::<3>(&p, blob.consts(), input, output, scratch);
+            } else {
+                depthwise_quad::run::<3>(&p, blob.consts(), input, output, scratch);
+            }
         });
         let out = Out { zero_point: p.zero_point, lo: -128, hi: 127 };
         let mut expected = Vec::new();

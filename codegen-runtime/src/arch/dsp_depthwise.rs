@@ -6,90 +6,129 @@
 //! and its own stack.
 
 use core::arch::naked_asm;
+use core::marker::PhantomData;
 
-use super::super::view::Bytes;
-use super::portable::{STRIP_LINES, Steps, Taps3x3};
+use super::super::view::{Bytes, Consts};
+use super::portable::{STRIP_COLUMNS, Steps};
 
-/// See [`super::portable::pair_up`].
-#[inline(always)]
-pub fn pair_up(a: Bytes<'_>, b: Bytes<'_>, strip: Bytes<'_>, steps: [usize; 3], count: usize) {
-    if count == 0 {
-        return;
-    }
-    let reach = |step: usize, len: usize| (count - 1) * step + len;
-    let (a, b) = (a.pointer(0, reach(steps[0], 4)), b.pointer(0, reach(steps[1], 4)));
-    let strip = strip.pointer(0, reach(steps[2], 16));
-    // SAFETY: four codes a pixel and 16 bytes a pair are accessed: resolved above.
-    unsafe { pair_up_codes(a, b, strip, count, steps[0], steps[1], steps[2]) }
+/// See [`super::portable::RowPair`].
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct RowPair<'a> {
+    upper: *const i8,
+    lower: *const i8,
+    upper_step: usize,
+    lower_step: usize,
+    lifetime: PhantomData<&'a i8>,
 }
 
-// Two pixels a pass: a neighbour's loads come right behind.
+impl<'a> RowPair<'a> {
+    /// See [`super::portable::RowPair::new`].
+    #[inline(always)]
+    pub fn new([upper, lower]: [Bytes<'a>; 2], steps: [usize; 2], reach: usize) -> Self {
+        let run = |row: Bytes<'_>, step: usize| row.pointer(0, if step == 0 { 4 } else { reach });
+        let [upper_step, lower_step] = steps;
+        let (upper, lower) = (run(upper, upper_step), run(lower, lower_step));
+        RowPair { upper, lower, upper_step, lower_step, lifetime: PhantomData }
+    }
+}
+
+/// See [`super::portable::pair_rows`].
+#[inline(always)]
+pub fn pair_rows(pairs: &[RowPair<'_>], channel: usize, columns: usize, strip: Bytes<'_>) {
+    if pairs.is_empty() || columns == 0 {
+        return;
+    }
+    let strip = strip.pointer(0, 16 * ((pairs.len() - 1) * STRIP_COLUMNS + columns));
+    let range = pairs.as_ptr_range();
+    // SAFETY: of each pair's rows four codes a column, of the strip 16 bytes a pair
+    // and column are accessed: resolved here and in `RowPair::new`.
+    unsafe { pair_rows_up(range.start, range.end, strip, columns, channel) }
+}
+
+// Pairs are 288 bytes apart in the strip, the columns of one 16.
+const _: () = assert!(STRIP_COLUMNS == 18);
+
+// Two columns a pass: a neighbour's loads come right behind.
+//
+// Stack: #0 end of the pairs, #4 columns, nine saved registers, #44 channel.
 #[unsafe(naked)]
-unsafe extern "C" fn pair_up_codes(
-    a: *const i8,
-    b: *const i8,
+unsafe extern "C" fn pair_rows_up(
+    pairs: *const RowPair<'_>,
+    end: *const RowPair<'_>,
     strip: *mut i8,
-    count: usize,
-    step_a: usize,
-    step_b: usize,
-    step: usize,
+    columns: usize,
+    channel: usize,
 ) {
     naked_asm!(
         r"
-        push {{r4-r11, lr}}
-        ldr r4, [sp, #36]
-        ldr r5, [sp, #40]
-        ldr r6, [sp, #44]
-        subs r3, r3, #2
-        blo 2f
+        push {{r1, r3, r4-r11, lr}}
+        mov r6, r0
     1:
+        ldm r6!, {{r0, r1, r4, r5}}
+        ldr.w r12, [sp, #44]
+        ldr r3, [sp, #4]
+        cmp r4, #0
+        it ne
+        addne r0, r0, r12
+        cmp r5, #0
+        it ne
+        addne r1, r1, r12
+        subs r3, r3, #2
+        blo 3f
+    2:
         ldr r7, [r0]
-        ldr r8, [r0, r4]
-        ldr r9, [r1]
-        ldr r10, [r1, r5]
-        add r0, r0, r4, lsl #1
-        add r1, r1, r5, lsl #1
+        ldr.w r8, [r0, r4]
+        ldr.w r9, [r1]
+        ldr.w r10, [r1, r5]
+        add.w r0, r0, r4, lsl #1
+        add.w r1, r1, r5, lsl #1
         pkhbt r11, r7, r9, lsl #16
         pkhtb r9, r9, r7, asr #16
         sxtb16 r12, r11
         sxtb16 r11, r11, ror #8
         sxtb16 lr, r9
         sxtb16 r9, r9, ror #8
-        str r12, [r2]
-        str r11, [r2, #4]
-        str lr, [r2, #8]
-        str r9, [r2, #12]
-        add r2, r2, r6
+        str.w r12, [r2]
+        str.w r11, [r2, #4]
+        str.w lr, [r2, #8]
+        str.w r9, [r2, #12]
         pkhbt r11, r8, r10, lsl #16
         pkhtb r10, r10, r8, asr #16
         sxtb16 r12, r11
         sxtb16 r11, r11, ror #8
         sxtb16 lr, r10
         sxtb16 r10, r10, ror #8
-        str r12, [r2]
-        str r11, [r2, #4]
-        str lr, [r2, #8]
-        str r10, [r2, #12]
-        add r2, r2, r6
+        str.w r12, [r2, #16]
+        str.w r11, [r2, #20]
+        str.w lr, [r2, #24]
+        str.w r10, [r2, #28]
+        adds r2, #32
         subs r3, r3, #2
-        bhs 1b
-    2:
+        bhs 2b
+    3:
         adds r3, r3, #2
-        beq 3f
+        beq 4f
         ldr r7, [r0]
-        ldr r9, [r1]
+        ldr.w r9, [r1]
         pkhbt r11, r7, r9, lsl #16
         pkhtb r9, r9, r7, asr #16
         sxtb16 r12, r11
         sxtb16 r11, r11, ror #8
         sxtb16 lr, r9
         sxtb16 r9, r9, ror #8
-        str r12, [r2]
-        str r11, [r2, #4]
-        str lr, [r2, #8]
-        str r9, [r2, #12]
-    3:
-        pop {{r4-r11, pc}}
+        str.w r12, [r2]
+        str.w r11, [r2, #4]
+        str.w lr, [r2, #8]
+        str.w r9, [r2, #12]
+        adds r2, #16
+    4:
+        ldrd r12, r3, [sp]
+        add.w r2, r2, #288
+        sub.w r2, r2, r3, lsl #4
+        cmp r6, r12
+        bne 1b
+        pop {{r1, r3, r4-r11, pc}}
         "
     )
 }
@@ -98,234 +137,401 @@ unsafe extern "C" fn pair_up_codes(
 #[inline(always)]
 pub fn depthwise_3x3<const STRIDE: usize>(
     strip: Bytes<'_>,
-    taps: &Taps3x3,
+    consts: Consts<'_>,
     out: Bytes<'_>,
     steps: Steps,
-    (groups, lines): (usize, usize),
+    (rows, columns): (usize, usize),
     zero_point: i32,
 ) {
-    if groups == 0 || lines == 0 {
+    if rows == 0 || columns == 0 {
         return;
     }
-    let pairs = 2 * STRIDE * groups + 1;
-    let last_line = (lines - 1) * STRIDE + 2;
-    let strip = strip.pointer(0, 16 * ((pairs - 1) * STRIP_LINES + last_line) + 4);
-    let out = out.pointer(0, (4 * groups - 1) * steps.along + (lines - 1) * steps.line + 1);
-    let kernel = if STRIDE == 1 { depthwise_3x3_by_1 } else { depthwise_3x3_by_2 };
-    // SAFETY: of the strip the words that the outputs' windows hold, of the output
-    // one byte an output, and all taps are accessed: resolved above.
-    unsafe { kernel(strip, taps.as_ptr(), out, steps.along, steps.line, lines, groups, zero_point) }
+    let last_pair = rows.div_ceil(2) * STRIDE;
+    let read = columns.next_multiple_of(2) * STRIDE + 3 - STRIDE;
+    let strip = strip.pointer(0, 16 * (last_pair * STRIP_COLUMNS + read));
+    let consts = consts.pointer(0, 68);
+    let out = out.pointer(0, (rows - 1) * steps.row + (columns - 1) * steps.column + 4);
+    let kernel = if STRIDE == 1 { stride_1 } else { stride_2 };
+    // SAFETY: of the strip the words of the outputs' windows, of the output four
+    // bytes a pixel, and all constants are accessed: resolved above.
+    unsafe { kernel(strip, consts, out, steps.column, steps.row, columns, rows, zero_point) }
 }
 
-// Pairs are 160 bytes apart, the lines of one 16.
-const _: () = assert!(STRIP_LINES == 10);
-
-// A line of the kernel at four outputs with stride 1: 3 loads, 8 products. The
-// accumulators r2 to r5 start at $start, of which r5 is the last to be written.
-macro_rules! line_by_1 {
-    ($at0:literal $at1:literal $at2:literal, $first:literal $last:literal, $s0:literal $s1:literal $s2:literal) => {
-        concat!(
-            "ldr.w r1, [r0, #",
-            $at0,
-            "]\n",
-            "ldr.w r12, [r0, #",
-            $at1,
-            "]\n",
-            "ldr.w lr, [r0, #",
-            $at2,
-            "]\n",
-            "smlad r2, r1, ",
-            $first,
-            ", ",
-            $s0,
-            "\n",
-            "smlatb r3, r1, ",
-            $first,
-            ", ",
-            $s1,
-            "\n",
-            "smlad r4, r12, ",
-            $first,
-            ", ",
-            $s2,
-            "\n",
-            "smlatb r5, r12, ",
-            $first,
-            ", r5\n",
-            "smlabt r2, r12, ",
-            $last,
-            ", r2\n",
-            "smlad r3, r12, ",
-            $last,
-            ", r3\n",
-            "smlabt r4, lr, ",
-            $last,
-            ", r4\n",
-            "smlad r5, lr, ",
-            $last,
-            ", r5\n",
-        )
+// Weights of four channels to the stack, as the strip's words: for each channel
+// (w0, w1) and (w1, w2) of the first column of the kernel, of the second, of the
+// third, where w0, w1, w2 are its rows. In: r1 = constants. Out: r4 to r10 changed.
+macro_rules! unpack {
+    () => {
+        r"
+        .irp x, 0, 1, 2
+        ldr.w r4, [r1, #32+4*\x]
+        ldr.w r5, [r1, #44+4*\x]
+        ldr.w r6, [r1, #56+4*\x]
+        pkhbt r7, r4, r5, lsl #16
+        pkhtb r8, r5, r4, asr #16
+        sxtb16 r9, r7
+        sxtb16 r7, r7, ror #8
+        sxtb16 r10, r8
+        sxtb16 r8, r8, ror #8
+        str.w r9, [sp, #64+8*\x]
+        str.w r7, [sp, #64+24+8*\x]
+        str.w r10, [sp, #64+48+8*\x]
+        str.w r8, [sp, #64+72+8*\x]
+        pkhbt r7, r5, r6, lsl #16
+        pkhtb r8, r6, r5, asr #16
+        sxtb16 r9, r7
+        sxtb16 r7, r7, ror #8
+        sxtb16 r10, r8
+        sxtb16 r8, r8, ror #8
+        str.w r9, [sp, #64+4+8*\x]
+        str.w r7, [sp, #64+28+8*\x]
+        str.w r10, [sp, #64+52+8*\x]
+        str.w r8, [sp, #64+76+8*\x]
+        .endr
+        "
     };
 }
 
-// The same with stride 2: 5 loads, 8 products.
-macro_rules! line_by_2 {
-    ($at0:literal $at1:literal $at2:literal $at3:literal $at4:literal, $first:literal $last:literal, $s0:literal $s1:literal $s2:literal) => {
-        concat!(
-            "ldr.w r1, [r0, #",
-            $at0,
-            "]\n",
-            "ldr.w r12, [r0, #",
-            $at1,
-            "]\n",
-            "ldr.w lr, [r0, #",
-            $at2,
-            "]\n",
-            "smlad r2, r1, ",
-            $first,
-            ", ",
-            $s0,
-            "\n",
-            "smlad r3, r12, ",
-            $first,
-            ", ",
-            $s1,
-            "\n",
-            "smlad r4, lr, ",
-            $first,
-            ", ",
-            $s2,
-            "\n",
-            "smlabt r2, r12, ",
-            $last,
-            ", r2\n",
-            "smlabt r3, lr, ",
-            $last,
-            ", r3\n",
-            "ldr.w r1, [r0, #",
-            $at3,
-            "]\n",
-            "ldr.w r12, [r0, #",
-            $at4,
-            "]\n",
-            "smlad r5, r1, ",
-            $first,
-            ", r5\n",
-            "smlabt r4, r1, ",
-            $last,
-            ", r4\n",
-            "smlabt r5, r12, ",
-            $last,
-            ", r5\n",
-        )
-    };
-}
-
-// In: r0 = strip, r1 = taps, r2 = output, r3 = bytes from output to output, then
-// on the stack bytes from line to line, lines, groups, zero point. Weights stay
-// in r6 to r11, accumulators are r2 to r5.
+// In, of the kernels below: r0 = strip, r1 = constants, r2 = output, r3 = bytes from
+// column to column, then on the stack bytes from row to row, columns, rows, zero
+// point. Weights stay in r6 to r11, accumulators are r2 to r5.
 //
-// Stack: #0 output, #4 bytes from output to output, #8 multiplier, #12 bias, #16
-// end of the group's lines, #20 strip and #24 output of the group, nine saved
-// registers, #68 bytes from line to line, #72 lines, #76 groups, #80 zero point.
+// Stack: #0 bias, #4 multiplier, #8 zero point, #12 output, #16 bytes from row to
+// row, #20 from column to column, #24 end of the columns, #28 strip and #32 output
+// of the channel, #36 and #40 those of the rows, #44 rows left, #48 constants, #52
+// weights, 96 bytes of them from #64 on, #56 bytes from column to column; nine saved registers, #196 bytes from row
+// to row, #200 columns, #204 rows, #208 zero point.
+macro_rules! open {
+    () => {
+        concat!(
+            r"
+        push {{r4-r11, lr}}
+        sub sp, sp, #160
+        strd r0, r2, [sp, #28]
+        str r1, [sp, #48]
+        str r3, [sp, #20]
+        str r3, [sp, #56]
+        ldr r4, [sp, #196]
+        ldr r5, [sp, #208]
+        add r6, sp, #64
+        str r4, [sp, #16]
+        str r5, [sp, #8]
+        str r6, [sp, #52]
+        ",
+            unpack!(),
+            r"
+    1:
+        ldr r1, [sp, #48]
+        ldr r12, [sp, #52]
+        ldr r0, [sp, #28]
+        ldr r2, [sp, #32]
+        ldr r3, [sp, #204]
+        ldr r4, [r1]
+        ldr r5, [r1, #16]
+        ldm r12!, {{r6-r11}}
+        adds r1, #4
+        strd r4, r5, [sp]
+        strd r1, r12, [sp, #48]
+        strd r0, r2, [sp, #36]
+        adds r0, #4
+        adds r2, #1
+        strd r0, r2, [sp, #28]
+        str r3, [sp, #44]
+        "
+        )
+    };
+}
+
+// Ends a channel, and after the fourth the function.
+macro_rules! close {
+    () => {
+        r"
+        ldr r0, [sp, #52]
+        add r1, sp, #160
+        cmp r0, r1
+        bne 1b
+        add sp, sp, #160
+        pop {{r4-r11, pc}}
+        "
+    };
+}
+
+// Rows by fours: four outputs one below the other, column by column. Less than
+// four rows are left for what follows.
+macro_rules! fours {
+    () => {
+        r"
+    2:
+        ldr r1, [sp, #44]
+        ldr r2, [sp, #40]
+        ldr r0, [sp, #36]
+        ldr r3, [sp, #200]
+        str r2, [sp, #12]
+        subs r1, r1, #4
+        blo 6f
+        str r1, [sp, #44]
+        add r3, r0, r3, lsl #4
+        str r3, [sp, #24]
+    3:
+        ldr r5, [sp]
+        ldr.w r1, [r0, #0]
+        ldr.w r12, [r0, #288]
+        ldr.w lr, [r0, #576]
+        smlad r2, r1, r6, r5
+        smlatb r3, r1, r6, r5
+        smlad r4, r12, r6, r5
+        smlatb r5, r12, r6, r5
+        smlabt r2, r12, r7, r2
+        smlad r3, r12, r7, r3
+        smlabt r4, lr, r7, r4
+        smlad r5, lr, r7, r5
+        ldr.w r1, [r0, #16]
+        ldr.w r12, [r0, #304]
+        ldr.w lr, [r0, #592]
+        smlad r2, r1, r8, r2
+        smlatb r3, r1, r8, r3
+        smlad r4, r12, r8, r4
+        smlatb r5, r12, r8, r5
+        smlabt r2, r12, r9, r2
+        smlad r3, r12, r9, r3
+        smlabt r4, lr, r9, r4
+        smlad r5, lr, r9, r5
+        ldr.w r1, [r0, #32]
+        ldr.w r12, [r0, #320]
+        ldr.w lr, [r0, #608]
+        smlad r2, r1, r10, r2
+        smlatb r3, r1, r10, r3
+        smlad r4, r12, r10, r4
+        smlatb r5, r12, r10, r5
+        smlabt r2, r12, r11, r2
+        smlad r3, r12, r11, r3
+        smlabt r4, lr, r11, r4
+        smlad r5, lr, r11, r5
+        ldr r1, [sp, #4]
+        ldr.w r12, [sp, #8]
+        ldr.w lr, [sp, #12]
+        smmlar r2, r2, r1, r12
+        smmlar r3, r3, r1, r12
+        smmlar r4, r4, r1, r12
+        smmlar r5, r5, r1, r12
+        ssat r2, #8, r2
+        ssat r3, #8, r3
+        ssat r4, #8, r4
+        ssat r5, #8, r5
+        strb.w r2, [lr]
+        ldr r1, [sp, #196]
+        ldr r2, [sp, #24]
+        ldr.w r12, [sp, #20]
+        strb.w r3, [lr, r1]
+        add r3, lr, r1, lsl #1
+        add lr, lr, r12
+        strb r4, [r3]
+        strb r5, [r3, r1]
+        str.w lr, [sp, #12]
+        adds r0, #16
+        cmp r0, r2
+        bne 3b
+        ldr r0, [sp, #36]
+        ldr r2, [sp, #40]
+        add.w r0, r0, #576
+        add r2, r2, r1, lsl #2
+        strd r0, r2, [sp, #36]
+        b 2b
+    6:
+        adds r1, r1, #4
+        beq 7f
+        "
+    };
+}
+
+// A step of a depthwise convolution: four channels, each two by two outputs, after
+// `$fours`. Where there is no second row or column, its codes are written first, to
+// the place of those in the first.
 macro_rules! kernel_3x3 {
-    ($name:ident, $line_shift:literal $line_bytes:literal $group_bytes:literal, $lines:expr) => {
+    ($name:ident, $fours:expr, $columns_shift:literal $column_bytes:literal $band_bytes:literal, $outputs:literal) => {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(
             strip: *const i8,
-            taps: *const i32,
+            consts: *const u8,
             out: *mut i8,
-            along: usize,
-            line: usize,
-            lines: usize,
-            groups: usize,
+            column: usize,
+            row: usize,
+            columns: usize,
+            rows: usize,
             zero_point: i32,
         ) {
-            naked_asm!(
+            naked_asm!(concat!(
+                open!(),
+                $fours,
                 r"
-                push {{r4-r11, lr}}
-                sub sp, sp, #32
-                strd r0, r2, [sp, #20]
-                str r3, [sp, #4]
-                ldm r1!, {{r4, r5}}
-                str r4, [sp, #12]
-                str r5, [sp, #8]
-                ldm r1, {{r6-r11}}
-            1:
-                ldr r0, [sp, #20]
-                ldr r2, [sp, #24]
-                ldr r3, [sp, #72]
-                str r2, [sp]
+            8:
+                ldr r2, [sp, #40]
+                ldr r0, [sp, #36]
+                ldr r3, [sp, #200]
+                ldr r1, [sp, #44]
+                ldr r4, [sp, #196]
+                str r2, [sp, #12]
+                cmp r1, #1
+                it eq
+                moveq r4, #0
+                str r4, [sp, #16]
+                lsrs r3, r3, #1
+                add r3, r0, r3, lsl #",
+                $columns_shift,
+                r"
+                str r3, [sp, #24]
+                beq 4f
+            3:
                 ",
-                concat!("add r3, r0, r3, lsl #", $line_shift),
+                $outputs,
                 r"
-                str r3, [sp, #16]
-            2:
-                ldr r5, [sp, #12]
-                ",
-                $lines,
-                r"
-                ldr r1, [sp, #8]
-                ldr.w r12, [sp, #80]
-                ldr.w lr, [sp]
-                smmlar r2, r2, r1, r12
+                ldr r1, [sp, #4]
+                ldr.w r12, [sp, #8]
+                smmlar r5, r5, r1, r12
                 smmlar r3, r3, r1, r12
                 smmlar r4, r4, r1, r12
-                smmlar r5, r5, r1, r12
-                ldr r1, [sp, #4]
-                ldr.w r12, [sp, #68]
-                ssat r2, #8, r2
+                smmlar r2, r2, r1, r12
+                ldr r1, [sp, #16]
+                ldr.w r12, [sp, #20]
+                add r1, lr, r1
+                ssat r5, #8, r5
                 ssat r3, #8, r3
                 ssat r4, #8, r4
-                ssat r5, #8, r5
+                ssat r2, #8, r2
+                strb.w r5, [r1, r12]
+                strb.w r3, [r1]
+                ldr r1, [sp, #24]
+                strb.w r4, [lr, r12]
                 strb.w r2, [lr]
-                add r2, lr, r1, lsl #1
-                strb.w r3, [lr, r1]
-                strb r4, [r2]
-                strb r5, [r2, r1]
-                ldr r3, [sp, #16]
-                add lr, lr, r12
-                str.w lr, [sp]
-                ",
-                concat!("adds r0, #", $line_bytes),
+                add lr, lr, r12, lsl #1
+                str.w lr, [sp, #12]
+                adds r0, #",
+                $column_bytes,
                 r"
-                cmp r0, r3
-                bne 2b
-                ldr r0, [sp, #20]
-                ldr r2, [sp, #24]
-                ldr r3, [sp, #4]
-                ldr r1, [sp, #76]
-                ",
-                concat!("add.w r0, r0, #", $group_bytes),
+                cmp r0, r1
+                bne 3b
+            4:
+                ldr r1, [sp, #200]
+                ldr r2, [sp, #20]
+                lsls r1, r1, #31
+                beq 5f
+                cbz r2, 5f
+                movs r1, #0
+                add.w r3, r0, #",
+                $column_bytes,
                 r"
-                add r2, r2, r3, lsl #2
-                strd r0, r2, [sp, #20]
-                subs r1, r1, #1
-                str r1, [sp, #76]
-                bne 1b
-                add sp, sp, #32
-                pop {{r4-r11, pc}}
-                "
-            )
+                str r1, [sp, #20]
+                str r3, [sp, #24]
+                b 3b
+            5:
+                ldr r1, [sp, #56]
+                str r1, [sp, #20]
+                ldr r0, [sp, #36]
+                ldr r2, [sp, #40]
+                ldr r1, [sp, #196]
+                ldr r3, [sp, #44]
+                add.w r0, r0, #",
+                $band_bytes,
+                r"
+                add r2, r2, r1, lsl #1
+                strd r0, r2, [sp, #36]
+                subs r3, r3, #2
+                str r3, [sp, #44]
+                bgt 8b
+            7:
+                ",
+                close!()
+            ))
         }
     };
 }
 
 kernel_3x3!(
-    depthwise_3x3_by_1,
-    "4" "16" "320",
-    concat!(
-        line_by_1!("0" "160" "320", "r6" "r7", "r5" "r5" "r5"),
-        line_by_1!("16" "176" "336", "r8" "r9", "r2" "r3" "r4"),
-        line_by_1!("32" "192" "352", "r10" "r11", "r2" "r3" "r4")
-    )
+    stride_1,
+    fours!(),
+    "5" "32" "288",
+    r"
+        ldr r5, [sp]
+        ldr.w r1, [r0, #0]
+        ldr.w r12, [r0, #288]
+        ldr.w lr, [r0, #16]
+        smlad r2, r1, r6, r5
+        smlatb r3, r1, r6, r5
+        smlabt r2, r12, r7, r2
+        smlad r3, r12, r7, r3
+        smlad r2, lr, r8, r2
+        smlatb r3, lr, r8, r3
+        smlad r4, lr, r6, r5
+        smlatb r5, lr, r6, r5
+        ldr.w r1, [r0, #304]
+        ldr.w r12, [r0, #32]
+        ldr.w lr, [r0, #320]
+        smlabt r2, r1, r9, r2
+        smlad r3, r1, r9, r3
+        smlabt r4, r1, r7, r4
+        smlad r5, r1, r7, r5
+        smlad r2, r12, r10, r2
+        smlatb r3, r12, r10, r3
+        smlad r4, r12, r8, r4
+        smlatb r5, r12, r8, r5
+        smlabt r2, lr, r11, r2
+        smlad r3, lr, r11, r3
+        smlabt r4, lr, r9, r4
+        smlad r5, lr, r9, r5
+        ldr.w r1, [r0, #48]
+        ldr.w r12, [r0, #336]
+        ldr.w lr, [sp, #12]
+        smlad r4, r1, r10, r4
+        smlatb r5, r1, r10, r5
+        smlabt r4, r12, r11, r4
+        smlad r5, r12, r11, r5
+    "
 );
 kernel_3x3!(
-    depthwise_3x3_by_2,
-    "5" "32" "640",
-    concat!(
-        line_by_2!("0" "160" "320" "480" "640", "r6" "r7", "r5" "r5" "r5"),
-        line_by_2!("16" "176" "336" "496" "656", "r8" "r9", "r2" "r3" "r4"),
-        line_by_2!("32" "192" "352" "512" "672", "r10" "r11", "r2" "r3" "r4")
-    )
+    stride_2,
+    "",
+    "6" "64" "576",
+    r"
+        ldr r5, [sp]
+        ldr.w r1, [r0, #0]
+        ldr.w r12, [r0, #288]
+        ldr.w lr, [r0, #576]
+        smlad r2, r1, r6, r5
+        smlabt r2, r12, r7, r2
+        smlad r3, r12, r6, r5
+        smlabt r3, lr, r7, r3
+        ldr.w r1, [r0, #16]
+        ldr.w r12, [r0, #304]
+        ldr.w lr, [r0, #592]
+        smlad r2, r1, r8, r2
+        smlabt r2, r12, r9, r2
+        smlad r3, r12, r8, r3
+        smlabt r3, lr, r9, r3
+        ldr.w r1, [r0, #32]
+        ldr.w r12, [r0, #320]
+        ldr.w lr, [r0, #608]
+        smlad r2, r1, r10, r2
+        smlad r4, r1, r6, r5
+        smlabt r2, r12, r11, r2
+        smlad r3, r12, r10, r3
+        smlabt r4, r12, r7, r4
+        smlabt r3, lr, r11, r3
+        smlad r5, r12, r6, r5
+        smlabt r5, lr, r7, r5
+        ldr.w r1, [r0, #48]
+        ldr.w r12, [r0, #336]
+        ldr.w lr, [r0, #624]
+        smlad r4, r1, r8, r4
+        smlabt r4, r12, r9, r4
+        smlad r5, r12, r8, r5
+        smlabt r5, lr, r9, r5
+        ldr.w r1, [r0, #64]
+        ldr.w r12, [r0, #352]
+        ldr.w lr, [r0, #640]
+        smlad r4, r1, r10, r4
+        smlabt r4, r12, r11, r4
+        smlad r5, r12, r10, r5
+        smlabt r5, lr, r11, r5
+        ldr.w lr, [sp, #12]
+    "
 );

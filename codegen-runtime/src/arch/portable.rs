@@ -199,73 +199,96 @@ pub fn tiles_1x4<const DUAL: bool>(
     }
 }
 
-/// Lines of a [strip](pair_up): how far apart two pairs of a line are, in units
-/// of 16 bytes.
-pub const STRIP_LINES: usize = 10;
+/// Columns of a [strip](pair_rows).
+pub const STRIP_COLUMNS: usize = 18;
 
-/// Pairs up `count` pixels `a` and `b` of four channels, widened to 16 bits, in a
+/// Two rows of pixels that are paired up, column by column.
+#[derive(Clone, Copy)]
+pub struct RowPair<'a> {
+    rows: [Bytes<'a>; 2],
+    steps: [usize; 2],
+}
+
+impl<'a> RowPair<'a> {
+    /// Pixels of the rows are `steps` bytes apart. A row of padding has step 0 and
+    /// four bytes, which stand for all of its channels and columns; of the others
+    /// no more than `reach` bytes are read.
+    #[inline(always)]
+    pub fn new(rows: [Bytes<'a>; 2], steps: [usize; 2], reach: usize) -> Self {
+        let runs = |at: usize| rows[at].sub(0, if steps[at] == 0 { 4 } else { reach });
+        RowPair { rows: [runs(0), runs(1)], steps }
+    }
+
+    /// Byte `index` of both rows in a column.
+    #[inline(always)]
+    fn at(&self, column: usize, channel: usize, index: usize) -> [i16; 2] {
+        [0, 1].map(|row| {
+            let from = if self.steps[row] == 0 { 0 } else { column * self.steps[row] + channel };
+            i16::from(self.rows[row].get(from + index))
+        })
+    }
+}
+
+/// Widens the four channels from `channel` on of pairs of rows to 16 bits, in a
 /// strip.
 ///
-/// A strip holds 16 bytes for each pair and line, the 32-bit words of four
-/// channels: `a` in the lower half, `b` in the upper one. Pixel `i` of `a` is at
-/// `i * steps[0]`, of `b` at `i * steps[1]`; the pair goes to `i * steps[2]` of the
-/// strip, all in bytes. The strip is 4-byte aligned.
+/// A strip holds 16 bytes for each pair of rows and column, the 32-bit words of
+/// four channels: the upper row in the lower half, the lower row in the upper one.
+/// Pairs are [`STRIP_COLUMNS`] columns apart. The strip is 4-byte aligned.
 #[inline(always)]
-pub fn pair_up(a: Bytes<'_>, b: Bytes<'_>, strip: Bytes<'_>, steps: [usize; 3], count: usize) {
-    for i in 0..count {
-        for channel in 0..4 {
-            let at = i * steps[2] / 2 + 2 * channel;
-            strip.set_i16(at, i16::from(a.get(i * steps[0] + channel)));
-            strip.set_i16(at + 1, i16::from(b.get(i * steps[1] + channel)));
+pub fn pair_rows(pairs: &[RowPair<'_>], channel: usize, columns: usize, strip: Bytes<'_>) {
+    for (index, pair) in pairs.iter().enumerate() {
+        for column in 0..columns {
+            for i in 0..4 {
+                let [upper, lower] = pair.at(column, channel, i);
+                let element = (index * STRIP_COLUMNS + column) * 8 + 2 * i;
+                strip.set_i16(element, upper);
+                strip.set_i16(element + 1, lower);
+            }
         }
     }
 }
 
-/// What a 3 x 3 depthwise convolution of one channel needs: `[bias, m]`, then for
-/// each line of the kernel the taps `0 1` and `1 2` as lower and upper halves.
-pub type Taps3x3 = [i32; 8];
-
 /// Where [`depthwise_3x3`] writes: in bytes.
 #[derive(Clone, Copy)]
 pub struct Steps {
-    /// From one output to the next along the pairs.
-    pub along: usize,
-    /// From one line of outputs to the next.
-    pub line: usize,
+    /// From one output pixel to the next in its row.
+    pub column: usize,
+    /// From one row of outputs to the next.
+    pub row: usize,
 }
 
-/// A 3 x 3 depthwise convolution of one channel with stride `STRIDE` (1 or 2),
-/// from a strip of pairs: `groups` times four outputs along the pairs, on `lines`
-/// lines; requantized with `k = 0` and saturated to int8. `strip` begins at the
-/// channel's word of the first pair and line.
+/// A 3 x 3 depthwise convolution of four channels with stride `STRIDE` (1 or 2),
+/// from a strip of pairs of rows; requantized with `k = 0` and saturated to int8.
+/// What is in the strip beyond the windows of these outputs does not matter, but
+/// it reaches to those of even numbers of rows and columns.
+///
+/// The constants are `[bias i32 x 4][m i32 x 4][weights i8: 9 taps in rows][4]`.
 #[inline(always)]
 pub fn depthwise_3x3<const STRIDE: usize>(
     strip: Bytes<'_>,
-    taps: &Taps3x3,
+    consts: Consts<'_>,
     out: Bytes<'_>,
     steps: Steps,
-    (groups, lines): (usize, usize),
+    (rows, columns): (usize, usize),
     zero_point: i32,
 ) {
-    let [bias, m, words @ ..] = *taps;
-    let tap = |line: usize, at: usize| match at {
-        0 => i32::from(words[2 * line] as i16),
-        1 => words[2 * line] >> 16,
-        _ => words[2 * line + 1] >> 16,
-    };
-    for index in 0..4 * groups {
-        for line in 0..lines {
-            let mut acc = bias;
-            for kernel_line in 0..3 {
-                for at in 0..3 {
-                    let (x, y) = (index * STRIDE + at, line * STRIDE + kernel_line);
-                    let element = (x / 2 * STRIP_LINES + y) * 8 + x % 2;
-                    let product = i32::from(strip.get_i16(element)).wrapping_mul(tap(kernel_line, at));
-                    acc = acc.wrapping_add(product);
+    for y in 0..rows {
+        for x in 0..columns {
+            for channel in 0..4 {
+                let mut acc = consts.i32_at(4 * channel);
+                for ky in 0..3 {
+                    for kx in 0..3 {
+                        let (row, column) = (y * STRIDE + ky, x * STRIDE + kx);
+                        let element = (row / 2 * STRIP_COLUMNS + column) * 8 + 2 * channel + row % 2;
+                        let weight = i32::from(consts.i8_at(32 + 4 * (3 * ky + kx) + channel));
+                        acc = acc.wrapping_add(i32::from(strip.get_i16(element)) * weight);
+                    }
                 }
+                let m = consts.i32_at(16 + 4 * channel);
+                let code = requantize(acc, m, 0, Out { zero_point, lo: -128, hi: 127 });
+                out.set(y * steps.row + x * steps.column + channel, code);
             }
-            let code = requantize(acc, m, 0, Out { zero_point, lo: -128, hi: 127 });
-            out.set(index * steps.along + line * steps.line, code);
         }
     }
 }

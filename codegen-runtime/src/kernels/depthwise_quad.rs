@@ -1,19 +1,19 @@
 //! Depthwise convolution 3 x 3, stride 1 or 2, four channels at a time.
 //!
-//! In: `[in_h][in_w][channels]`. Out: `[out_h][out_w][channels]`; the number of
-//! channels is a multiple of 4. Invariant: a position outside the input reads as
-//! `pad_code`; requantization has no shift and saturates to int8. Input and
-//! output lie apart.
+//! In: `[in_h][in_w][channels]`, at least 4 channels. Out: `[out_h][out_w][channels]`.
+//! Invariant: a position outside the input reads as `pad_code`; requantization has
+//! no shift and saturates to int8. Of rows that are computed in one step all input
+//! rows are read before the step ends: its output may not overlap them.
 //!
-//! Neighbouring pixels of four channels are paired up in a strip of scratch, once
-//! for all windows that read them: along the columns, or along the rows where
-//! these make fuller groups of four.
+//! Rows of four channels are paired up in a strip of scratch, once for all windows
+//! that read them. The last four channels may begin among those before them, which
+//! are then computed twice, to the same bytes.
 //!
-//! Constants, for every four channels: `[bias i32 x 4][m i32 x 4][weights i8: 9 taps
-//! in rows][4]`. The bias holds the layer's bias minus the input's zero point times
-//! the sum of the channel's weights.
+//! Constants, for every four channels, the last four channels last: `[bias i32 x
+//! 4][m i32 x 4][weights i8: 9 taps in rows][4]`. The bias holds the layer's bias
+//! minus the input's zero point times the sum of the channel's weights.
 
-use super::super::arch::{self, STRIP_LINES, Steps, Taps3x3};
+use super::super::arch::{self, RowPair, STRIP_COLUMNS, Steps};
 use super::super::rows;
 use super::super::view::{Bytes, Consts};
 
@@ -25,7 +25,7 @@ pub struct Params {
     pub in_h: usize,
     /// Columns of the input.
     pub in_w: usize,
-    /// Channels: a multiple of 4.
+    /// Channels, at least 4.
     pub channels: usize,
     /// Rows of the output.
     pub out_h: usize,
@@ -39,45 +39,50 @@ pub struct Params {
     pub pad_left: usize,
     /// What positions outside the input read as.
     pub pad_code: i8,
-    /// Whether pixels are paired with those below instead of those to the right.
-    pub down: bool,
+    /// The most rows that a step computes, at most [`MOST_ROWS`]` / stride`. More rows
+    /// are less work, fewer rows less scratch, and let output and input overlap more.
+    pub rows: usize,
+    /// The most outputs along a row in one strip: even, at most [`MOST_COLUMNS`]` / stride`.
+    pub columns: usize,
     /// The code of real zero in the output.
     pub zero_point: i32,
 }
 
+/// Output rows of the longest step with stride 1.
+pub const MOST_ROWS: usize = 8;
+
+/// Outputs along a row in the longest strip with stride 1.
+pub const MOST_COLUMNS: usize = STRIP_COLUMNS - 2;
+
+/// Input rows of the longest step.
+const MOST_INPUT_ROWS: usize = MOST_ROWS + 2;
+const MOST_PAIRS: usize = MOST_INPUT_ROWS / 2;
+
+const PAIR_BYTES: usize = 16;
+const PAIR_PITCH: usize = STRIP_COLUMNS * PAIR_BYTES;
+
 impl Params {
     /// The most rows that [`step`] computes at once.
     pub const fn step_rows(&self) -> usize {
-        let most = if self.down { LONGEST } else { self.strip_outputs() };
-        if most < self.out_h { most } else { self.out_h }
-    }
-
-    /// Lines of outputs that a strip has room for.
-    const fn strip_outputs(&self) -> usize {
-        if self.stride == 1 { STRIP_LINES - 2 } else { (STRIP_LINES - 2) / 2 }
-    }
-
-    /// Pairs that four times as many groups of outputs read.
-    const fn pairs(&self, outputs: usize) -> usize {
-        outputs.div_ceil(4) * 2 * self.stride + 1
+        if self.rows < self.out_h { self.rows } else { self.out_h }
     }
 }
 
-/// Outputs down the rows in one step: what bounds its scratch.
-const LONGEST: usize = 28;
-/// Input rows of the longest step.
-const LONGEST_INPUT: usize = 2 * LONGEST + 1;
-const PAIR_BYTES: usize = 16;
-const STRIP_PITCH: usize = STRIP_LINES * PAIR_BYTES;
+/// Pairs of rows that output rows read, an even number of them.
+const fn strip_pairs(stride: usize, rows: usize) -> usize {
+    rows.div_ceil(2) * stride + 1
+}
 
-/// Four outputs on as many lines as a strip has.
-const BESIDE: usize = 4 * (STRIP_LINES - 2);
-
-/// Private bytes of the arena that the kernel needs, 4-byte aligned: the strip, a
-/// pixel of padding, and outputs that do not exist.
+/// Private bytes of the arena that the kernel needs, 4-byte aligned: the strip, and
+/// a pixel of padding.
 pub const fn scratch_bytes(p: &Params) -> usize {
-    let along = if p.down { p.step_rows() } else { p.out_w };
-    p.pairs(along) * STRIP_PITCH + 4 + BESIDE
+    strip_bytes(p, p.step_rows()) + 4
+}
+
+/// Bytes of a strip for output rows: the last pair ends with the columns in use.
+const fn strip_bytes(p: &Params, rows: usize) -> usize {
+    let columns = p.columns * p.stride + 3 - p.stride;
+    (strip_pairs(p.stride, rows) - 1) * PAIR_PITCH + columns * PAIR_BYTES
 }
 
 /// The whole tensor; `KH` is 3.
@@ -89,22 +94,40 @@ pub fn run<const KH: usize>(
     output: Bytes<'_>,
     scratch: Bytes<'_>,
 ) {
-    let (in_row, out_row) = (p.in_w * p.channels, p.out_w * p.channels);
-    let mut oy = 0;
-    while oy < p.out_h {
-        let left = p.out_h - oy;
-        let count = if left < p.step_rows() { left } else { p.step_rows() };
-        let first = rows::first(oy, p.stride, p.pad_top);
-        let out = output.sub(oy * out_row, count * out_row);
-        if p.down {
-            let window = rows::window::<LONGEST_INPUT>(input, in_row, first, 1, p.in_h);
-            step(p, consts, &window, out, count, scratch);
-        } else {
-            let window = rows::window::<STRIP_LINES>(input, in_row, first, 1, p.in_h);
-            step(p, consts, &window, out, count, scratch);
-        }
-        oy += count;
+    for index in 0..p.out_h.div_ceil(p.step_rows()) {
+        rows_of(p, consts, input, output, scratch, index);
     }
+}
+
+/// The same from the last rows to the first, for an output above its input.
+#[inline(always)]
+pub fn run_back<const KH: usize>(
+    p: &Params,
+    consts: Consts<'_>,
+    input: Bytes<'_>,
+    output: Bytes<'_>,
+    scratch: Bytes<'_>,
+) {
+    for index in (0..p.out_h.div_ceil(p.step_rows())).rev() {
+        rows_of(p, consts, input, output, scratch, index);
+    }
+}
+
+#[inline(always)]
+fn rows_of(
+    p: &Params,
+    consts: Consts<'_>,
+    input: Bytes<'_>,
+    output: Bytes<'_>,
+    scratch: Bytes<'_>,
+    index: usize,
+) {
+    let (in_row, out_row) = (p.in_w * p.channels, p.out_w * p.channels);
+    let oy = index * p.step_rows();
+    let count = p.step_rows().min(p.out_h - oy);
+    let first = rows::first(oy, p.stride, p.pad_top);
+    let window = rows::window::<MOST_INPUT_ROWS>(input, in_row, first, 1, p.in_h);
+    step(p, consts, &window, output.sub(oy * out_row, count * out_row), count, scratch);
 }
 
 /// `count` output rows, one after the other in `out`, at most
@@ -118,188 +141,75 @@ pub fn step(
     count: usize,
     scratch: Bytes<'_>,
 ) {
-    let out_row = p.out_w * p.channels;
-    let (along, across) = if p.down { (count, p.out_w) } else { (p.out_w, count) };
-    let steps = if p.down {
-        Steps { along: out_row, line: p.channels }
-    } else {
-        Steps { along: p.channels, line: out_row }
-    };
-    let strip = scratch.sub(0, p.pairs(along) * STRIP_PITCH);
-    let pad = scratch.sub(p.pairs(along) * STRIP_PITCH, 4);
+    let strip_len = strip_bytes(p, count);
+    let strip = scratch.sub(0, strip_len);
+    let pad = scratch.sub(strip_len, 4);
     pad.fill(p.pad_code, 4);
-    let beside = scratch.sub(p.pairs(along) * STRIP_PITCH + 4, BESIDE);
-    let mut line = 0;
-    while line < across {
-        let left = across - line;
-        let lines = if left < p.strip_outputs() { left } else { p.strip_outputs() };
-        let mut channel = 0;
-        while channel < p.channels {
-            if p.down {
-                pair_down(p, rows, (along, line, lines), channel, strip, pad);
+    let steps = Steps { column: p.channels, row: p.out_w * p.channels };
+    let mut x = 0;
+    while x < p.out_w {
+        let columns = p.columns.min(p.out_w - x);
+        let read = (columns - 1) * p.stride + 3;
+        let inside = rows::taps(rows::first(x, p.stride, p.pad_left), 1, read, p.in_w);
+        let len = inside.end - inside.begin;
+        let (from, reach) = (inside.position * p.channels, len * p.channels);
+        let mut pairs = [RowPair::new([pad, pad], [0, 0], 4); MOST_PAIRS];
+        // Pairs without a row inside come before and after all others.
+        let (mut begin, mut end) = (0, 0);
+        let mut window = rows.iter().take((count - 1) * p.stride + 3);
+        for (index, pair) in pairs.iter_mut().enumerate() {
+            let (upper, lower) = (window.next().copied().flatten(), window.next().copied().flatten());
+            if len == 0 || (upper.is_none() && lower.is_none()) {
+                begin = if end == 0 { index + 1 } else { begin };
+                continue;
+            }
+            let [(a, step_a), (b, step_b)] = [upper, lower].map(|row| match row {
+                Some(row) => (row.sub(from, reach), p.channels),
+                None => (pad, 0),
+            });
+            *pair = RowPair::new([a, b], [step_a, step_b], reach);
+            end = index + 1;
+        }
+        for index in 0..strip_pairs(p.stride, count) {
+            let columns =
+                if (begin..end).contains(&index) { (inside.begin, inside.end) } else { (read, read) };
+            let pair = strip.sub(index * PAIR_PITCH, read * PAIR_BYTES);
+            pad_pair(pair, p.pad_code, read, columns);
+        }
+        let pairs = pairs.get(begin..end).unwrap_or(&[]);
+        let first = begin.min(end) * PAIR_PITCH + inside.begin * PAIR_BYTES;
+        let paired = strip.sub(first, strip_len - first);
+        for group in 0..p.channels.div_ceil(4) {
+            let channel = (4 * group).min(p.channels - 4);
+            arch::pair_rows(pairs, channel, len, paired);
+            let consts = consts.sub(group * 68, 68);
+            let at = x * p.channels + channel;
+            let out = out.sub(at, (count - 1) * steps.row + (columns - 1) * steps.column + 4);
+            if p.stride == 1 {
+                arch::depthwise_3x3::<1>(strip, consts, out, steps, (count, columns), p.zero_point);
             } else {
-                pair_right(p, rows, lines, channel, strip, pad);
+                arch::depthwise_3x3::<2>(strip, consts, out, steps, (count, columns), p.zero_point);
             }
-            let constants = consts.sub(channel * 17, 68);
-            let shape = (along, lines);
-            let to = out.sub(line * steps.line + channel, (out_row * count) - line * steps.line - channel);
-            four_channels(p, constants, strip, [to, beside], steps, shape);
-            channel += 4;
         }
-        line += lines;
+        x += columns;
     }
 }
 
-/// The four channels that are in the strip.
+/// Writes padding to the columns of a pair up to `columns` that are not in
+/// `begin..end`; it stays there for all channels.
 #[inline(always)]
-fn four_channels(
-    p: &Params,
-    consts: Consts<'_>,
-    strip: Bytes<'_>,
-    [out, beside]: [Bytes<'_>; 2],
-    steps: Steps,
-    (along, lines): (usize, usize),
-) {
-    let (groups, rest) = (along / 4, along % 4);
-    let used = p.pairs(along) * STRIP_PITCH;
-    for channel in 0..4 {
-        let taps = taps(consts, channel, p.down);
-        let pairs = strip.sub(4 * channel, used - 4 * channel);
-        let out = out.sub(channel, 1 + (along - 1) * steps.along + (lines - 1) * steps.line);
-        compute(p, pairs, &taps, out, steps, (groups, lines));
-        if rest > 0 {
-            // Outputs that do not exist are computed, but beside the tensor.
-            let first = groups * 2 * p.stride * STRIP_PITCH;
-            let pairs = pairs.sub(first, used - 4 * channel - first);
-            compute(p, pairs, &taps, beside, Steps { along: 1, line: 4 }, (1, lines));
-            for line in 0..lines {
-                for i in 0..rest {
-                    let at = (4 * groups + i) * steps.along + line * steps.line;
-                    out.set(at, beside.get(4 * line + i));
-                }
-            }
+fn pad_pair(pair: Bytes<'_>, code: i8, columns: usize, (begin, end): (usize, usize)) {
+    let code = i32::from(code);
+    let word = (code & 0xFFFF) | (code << 16);
+    let mut column = 0;
+    while column < columns {
+        if column == begin {
+            column = end;
+            continue;
         }
-    }
-}
-
-#[inline(always)]
-fn compute(
-    p: &Params,
-    pairs: Bytes<'_>,
-    taps: &Taps3x3,
-    out: Bytes<'_>,
-    steps: Steps,
-    shape: (usize, usize),
-) {
-    if p.stride == 1 {
-        arch::depthwise_3x3::<1>(pairs, taps, out, steps, shape, p.zero_point);
-    } else {
-        arch::depthwise_3x3::<2>(pairs, taps, out, steps, shape, p.zero_point);
-    }
-}
-
-/// A channel's constants as the primitive wants them; lines of the kernel are
-/// its columns where pairs go down.
-#[inline(always)]
-fn taps(consts: Consts<'_>, channel: usize, down: bool) -> Taps3x3 {
-    let weight = |tap: usize| i32::from(consts.i8_at(32 + 4 * tap + channel));
-    let (line, along) = if down { (1, 3) } else { (3, 1) };
-    let mut taps = [consts.i32_at(4 * channel), consts.i32_at(16 + 4 * channel), 0, 0, 0, 0, 0, 0];
-    let [_, _, words @ ..] = &mut taps;
-    let mut first = 0;
-    for pair in words.chunks_exact_mut(2) {
-        if let [left, right] = pair {
-            let [a, b, c] = [weight(first), weight(first + along), weight(first + 2 * along)];
-            *left = (a & 0xFFFF) | (b << 16);
-            *right = (b & 0xFFFF) | (c << 16);
+        for channel in 0..4 {
+            pair.set_i32(4 * column + channel, word);
         }
-        first += line;
-    }
-    taps
-}
-
-/// Fills the strip with pairs of pixels and their right neighbours, rows being
-/// its lines. Lines of padding are written for the first channels, and stay.
-#[inline(always)]
-fn pair_right(
-    p: &Params,
-    rows: &[Option<Bytes<'_>>],
-    lines: usize,
-    channel: usize,
-    strip: Bytes<'_>,
-    pad: Bytes<'_>,
-) {
-    let pairs = p.pairs(p.out_w);
-    // Pairs `begin..end` lie in the input with both pixels.
-    let begin = p.pad_left.div_ceil(2);
-    let end = ((p.in_w + p.pad_left) / 2).min(pairs).max(begin);
-    let mut at = 0;
-    for row in rows.iter().take((lines - 1) * p.stride + 3) {
-        let to = |first: usize, count: usize| {
-            strip.sub(at + first * STRIP_PITCH, (count - 1) * STRIP_PITCH + PAIR_BYTES)
-        };
-        if let Some(row) = row {
-            let pixel = |pair: usize, second: usize| {
-                let x = (2 * pair + second).wrapping_sub(p.pad_left);
-                if x < p.in_w { row.sub(x * p.channels + channel, 4) } else { pad }
-            };
-            for pair in 0..begin {
-                arch::pair_up(pixel(pair, 0), pixel(pair, 1), to(pair, 1), [0, 0, 0], 1);
-            }
-            if end > begin {
-                let steps = [2 * p.channels, 2 * p.channels, STRIP_PITCH];
-                let first = (2 * begin - p.pad_left) * p.channels + channel;
-                let reach = (end - begin - 1) * 2 * p.channels + 4;
-                let (a, b) = (row.sub(first, reach), row.sub(first + p.channels, reach));
-                arch::pair_up(a, b, to(begin, end - begin), steps, end - begin);
-            }
-            for pair in end..pairs {
-                arch::pair_up(pixel(pair, 0), pixel(pair, 1), to(pair, 1), [0, 0, 0], 1);
-            }
-        } else if channel == 0 {
-            arch::pair_up(pad, pad, to(0, pairs), [0, 0, STRIP_PITCH], pairs);
-        }
-        at += PAIR_BYTES;
-    }
-}
-
-/// Fills the strip with pairs of pixels and their lower neighbours, columns being
-/// its lines: those that outputs `line..line + lines` read. Lines of padding are
-/// written for the first channels, and stay.
-#[inline(always)]
-fn pair_down(
-    p: &Params,
-    rows: &[Option<Bytes<'_>>],
-    (count, line, lines): (usize, usize, usize),
-    channel: usize,
-    strip: Bytes<'_>,
-    pad: Bytes<'_>,
-) {
-    let columns = (lines - 1) * p.stride + 3;
-    // Of these columns, `begin..end` lie in the input.
-    let first = rows::first(line, p.stride, p.pad_left);
-    let inside = rows::taps(first, 1, columns, p.in_w);
-    let mut rows = rows.iter().take((count - 1) * p.stride + 3);
-    let mut at = 0;
-    while let Some(upper) = rows.next() {
-        let lower = rows.next().copied().flatten();
-        let columns_inside = inside.end - inside.begin;
-        let [(a, step_a), (b, step_b)] = [*upper, lower].map(|row| match row {
-            Some(row) if columns_inside > 0 => {
-                let reach = (columns_inside - 1) * p.channels + 4;
-                (row.sub(inside.position * p.channels + channel, reach), p.channels)
-            }
-            _ => (pad, 0),
-        });
-        let to = |first: usize, count: usize| strip.sub(at + first * PAIR_BYTES, count * PAIR_BYTES);
-        if channel == 0 && inside.begin > 0 {
-            arch::pair_up(pad, pad, to(0, inside.begin), [0, 0, PAIR_BYTES], inside.begin);
-        }
-        arch::pair_up(a, b, to(inside.begin, columns_inside), [step_a, step_b, PAIR_BYTES], columns_inside);
-        let after = columns - inside.end;
-        if channel == 0 && after > 0 {
-            arch::pair_up(pad, pad, to(inside.end, after), [0, 0, PAIR_BYTES], after);
-        }
-        at += STRIP_PITCH;
+        column += 1;
     }
 }

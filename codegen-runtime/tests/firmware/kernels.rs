@@ -341,17 +341,18 @@ fn dense(memory: &mut Memory, rng: &mut Rng, case: usize) {
 
 fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
     let stride = rng.size(1, 2);
-    let axis = |rng: &mut Rng| loop {
-        let (size, pad, after) = (rng.size(1, 13), rng.size(0, 2), rng.size(0, 2));
+    let axis = |rng: &mut Rng, most: usize| loop {
+        let (size, pad, after) = (rng.size(1, most), rng.size(0, 2), rng.size(0, 2));
         if size + pad + after >= 3 {
             return [size, pad, (size + pad + after - 3) / stride + 1];
         }
     };
-    let (h, w, channels) = (axis(rng), axis(rng), 4 * rng.size(1, 3));
-    let (down, zero_point) = (rng.chance(2), rng.size(0, 255) as i32 - 128);
+    let (h, w, channels) = (axis(rng, 11), axis(rng, 36), rng.size(4, 13));
+    let (rows, columns) = (rng.size(1, 8 / stride), 2 * rng.size(1, 8 / stride));
+    let zero_point = rng.size(0, 255) as i32 - 128;
     memory.refill(rng, ARENA);
     memory.blocks(rng, 1, 1);
-    for quad in memory.stream[..17 * channels].chunks_exact_mut(68) {
+    for quad in memory.stream[..68 * channels.div_ceil(4)].chunks_exact_mut(68) {
         for (i, byte) in quad.iter_mut().enumerate() {
             // Multipliers keep their sign.
             let multiplier = i > 16 && i < 32;
@@ -366,7 +367,7 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
         }
     }
     let stream = Consts::new(&memory.stream);
-    let (input, output) = (6000 + rng.size(0, 3), 12000 + rng.size(0, 3));
+    let (input, output) = (2048 + rng.size(0, 3), 8192 + rng.size(0, 3));
     macro_rules! call {
         ($module:path, $arena:expr) => {{
             use $module as kernel;
@@ -380,7 +381,8 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
                 pad_top: h[1],
                 pad_left: w[1],
                 pad_code: -7,
-                down,
+                rows,
+                columns,
                 zero_point,
             };
             let arena = run($arena, 0);

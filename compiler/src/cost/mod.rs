@@ -76,9 +76,11 @@ fn conv_winograd_cycles(p: &conv_winograd::Params) -> usize {
     strips * (products + tiles * (inputs + 30 * p.out_c.div_ceil(4) + output * p.out_c))
 }
 
-/// Pairing pixels up, then 9 taps an output in halves.
+/// For each strip and four channels: pairing pixels up, unpacking weights, then 9
+/// taps an output in pairs.
 fn depthwise_quad_cycles(p: &depthwise_quad::Params) -> usize {
-    let (along, across) = if p.down { (p.out_h, p.out_w) } else { (p.out_w, p.out_h) };
-    let outputs = along.next_multiple_of(4) * across * p.channels;
-    outputs * (16 + 4 * (p.stride - 1)) + p.out_h * p.channels * 30
+    let strips = p.out_h.div_ceil(p.step_rows()) * p.out_w.div_ceil(p.columns);
+    let quads = p.channels.div_ceil(4);
+    let read = p.in_h * p.in_w * quads;
+    strips * (250 + 450 * quads) + 9 * read + p.out_h * p.out_w * 4 * quads * (15 + 2 * p.stride)
 }

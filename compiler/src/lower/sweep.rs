@@ -238,18 +238,21 @@ impl Kernel {
                 dilation: 1,
                 rows_per_step: p.tile,
             })),
-            // Channel after channel over as many rows as a strip holds.
-            Kernel::DepthwiseQuad(p) => Some(forward_only(Walk {
-                in_rows: p.in_h,
-                in_row_bytes: p.in_w * p.channels,
-                out_rows: p.out_h,
-                out_row_bytes: p.out_w * p.channels,
-                kernel: 3,
-                stride: p.stride,
-                pad: p.pad_top,
-                dilation: 1,
-                rows_per_step: p.step_rows(),
-            })),
+            // Channel after channel over the rows of a step.
+            Kernel::DepthwiseQuad(p) => {
+                let walk = Walk {
+                    in_rows: p.in_h,
+                    in_row_bytes: p.in_w * p.channels,
+                    out_rows: p.out_h,
+                    out_row_bytes: p.out_w * p.channels,
+                    kernel: 3,
+                    stride: p.stride,
+                    pad: p.pad_top,
+                    dilation: 1,
+                    rows_per_step: p.step_rows(),
+                };
+                Some(Sweep { forward: walk, backward: Some(walk) })
+            }
             _ => None,
         }
     }

@@ -92,7 +92,10 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
         Kernel::Dense(p) => dense::run(p, consts, operand(0), output, scratch),
         Kernel::DenseTile(p) => dense_tile::run(p, consts, operand(0), output, scratch),
         Kernel::ConvWinograd(p) => conv_winograd::run(p, consts, operand(0), output, scratch),
-        Kernel::DepthwiseQuad(p) => depthwise_quad::run::<3>(p, consts, operand(0), output, scratch),
+        Kernel::DepthwiseQuad(p) => match planned.order {
+            RowOrder::Forward => depthwise_quad::run::<3>(p, consts, operand(0), output, scratch),
+            RowOrder::Backward => depthwise_quad::run_back::<3>(p, consts, operand(0), output, scratch),
+        },
         Kernel::Lut(p) => lut::run(p, consts, operand(0), output, scratch),
         Kernel::Softmax(p) => softmax::run(p, consts, operand(0), output, scratch),
         Kernel::Add(p) => add::run(p, operand(0), operand(1), output, scratch),

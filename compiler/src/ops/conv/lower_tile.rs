@@ -93,7 +93,7 @@ fn quad(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Op
         && stride == stride_w
         && stride <= 2
         && out_c == channels
-        && channels.is_multiple_of(4)
+        && channels >= 4
         && (out.lo, out.hi) == (-128, 127)
         && layer.multipliers.iter().all(|m| m.k == 0);
     if !serves {
@@ -110,8 +110,8 @@ fn quad(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Op
         pad_top: window.pads.top,
         pad_left: window.pads.left,
         pad_code: input.code(f64::from(conv.pad_value)),
-        // Four outputs make a group: whichever axis fills its groups better.
-        down: out_h.next_multiple_of(4) * out_w < out_w.next_multiple_of(4) * out_h,
+        rows: depthwise_quad::MOST_ROWS / stride,
+        columns: even_parts(out_w, depthwise_quad::MOST_COLUMNS / stride),
         zero_point: out.zero_point,
     };
     Ok(Some(Lowered::one(Call {
@@ -120,4 +120,10 @@ fn quad(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Op
         inputs: vec![node.inputs[0]],
         scratch_bytes: depthwise_quad::scratch_bytes(&params),
     })))
+}
+
+/// The even length of the fewest parts of `len` that are at most `most` long, which
+/// is even too.
+fn even_parts(len: usize, most: usize) -> usize {
+    len.div_ceil(len.div_ceil(most)).next_multiple_of(2)
 }

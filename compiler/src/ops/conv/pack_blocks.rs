@@ -86,11 +86,12 @@ fn fill_up(row: &[i8], run_len: usize) -> Vec<i8> {
     filled
 }
 
-/// Constants of `depthwise_quad`, from `[channels][9]` weights; the channels are a
-/// multiple of four.
+/// Constants of `depthwise_quad`, from `[channels][9]` weights of at least four
+/// channels: four by four, the last group ending with the last channel.
 pub fn pack_quads(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> Vec<u8> {
+    let channels = bias.len();
     let mut packer = Packer::new();
-    for first in (0..bias.len()).step_by(4) {
+    for first in (0..channels).step_by(4).map(|first| first.min(channels - 4)) {
         let four = first..first + 4;
         packer = packer.i32s(bias[four.clone()].iter().copied());
         packer = packer.i32s(layer.multipliers[four.clone()].iter().map(|m| m.m));
