@@ -62,6 +62,7 @@ sources! {
     "kernels/max_pool.rs" needs [ARCH, "rows.rs", "view.rs"],
     "kernels/mul.rs" needs [ARCH, "kernels/strides.rs", "requant.rs", "view.rs"],
     "kernels/softmax.rs" needs ["requant.rs", "view.rs"],
+    "kernels/sparse.rs" needs ["kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/strides.rs" needs [],
     "requant.rs" needs [],
     "rows.rs" needs ["view.rs"],

@@ -9,7 +9,7 @@ pub mod sweep;
 
 use tinyc_runtime::kernels::{
     add, avg_pool, conv_tile, conv_winograd, conv2d, copy, dense, dense_tile, depthwise, depthwise_quad, lut,
-    max_pool, mul, softmax,
+    max_pool, mul, softmax, sparse,
 };
 
 use crate::ir::ValueId;
@@ -27,6 +27,8 @@ pub enum Kernel {
     ConvTile(conv_tile::Params),
     /// Convolution 3 x 3, stride 1, without groups, with transformed weights.
     ConvWinograd(conv_winograd::Params),
+    /// Convolution without groups or fully connected, over the weights that are not zero.
+    Sparse(sparse::Params),
     /// Depthwise convolution 3 x 3, four channels at a time.
     DepthwiseQuad(depthwise_quad::Params),
     /// Fully connected, four outputs at once.
@@ -101,6 +103,11 @@ impl Lowered {
     /// Several calls, each of which writes its part of the output, apart from all inputs.
     pub fn many(calls: Vec<Call>) -> Lowered {
         Lowered { calls, ..Lowered::view() }
+    }
+
+    /// Bytes of constants.
+    pub fn const_bytes(&self) -> usize {
+        self.calls.iter().map(|call| call.consts.len()).sum()
     }
 
     /// Whether the node costs nothing at run time.

@@ -6,13 +6,17 @@ mod hand_made;
 use hand_made::Net;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use tinyc::codegen::{self, EmitOptions, TargetFacts};
 use tinyc::cost::call_cycles;
 use tinyc::ir::{NodeId, QuantParams};
 use tinyc::lower::{Kernel, KernelSet, Lowered};
 use tinyc::ops::candidates;
 use tinyc::plan::choose::{Limits, Opt, Reason, plan_chosen};
 use tinyc::plan::verify::verify;
-use tinyc::plan::{Plan, assemble};
+use tinyc::plan::{Plan, assemble, plan_with};
+use tinyc::samples::Preprocess;
+use tinyc::verify::harness::CrateRef;
+use tinyc::verify::host::{HostOptions, HostRunner};
 use tinyc::verify::{reference, simulate::Simulator};
 
 const TILES: KernelSet = KernelSet::Tiles;
@@ -56,8 +60,8 @@ fn every_form_gives_the_references_bytes() {
         let steps: Vec<(NodeId, Lowered)> = forms(&net)
             .into_iter()
             .map(|(id, mut all)| {
-                assert_eq!(all.len(), 3, "plain, tiles of two, tiles of four");
-                (id, all.swap_remove(pick(3)))
+                assert!(all.len() >= 3, "plain, tiles of two, tiles of four, perhaps sparse");
+                (id, all.swap_remove(pick(all.len())))
             })
             .collect();
         let plan = assemble(&net.module, steps).unwrap();
@@ -76,7 +80,7 @@ fn extreme_weights_are_exact_or_plain() {
     for (weight, channels, expected) in [(127, 8, 3), (-127, 8, 3), (127, 240, 2)] {
         let mut net = Net::new("extreme", 5);
         let x = net.input("x", &[1, 6, 6, channels], QuantParams::new(0.05, -128));
-        let y = net.conv("conv", x, 3, 1, 1, 5);
+        let y = net.conv("conv", x, 3, 1, 1, 8);
         net.output(y);
         let node = net.module.graph.producer(y).unwrap();
         let layer = net.module.quant.layers.get_mut(&node).unwrap();
@@ -183,6 +187,84 @@ fn scratch_that_does_not_fit_is_not_taken() {
     assert_eq!(most, winograd_calls(&fastest));
     // A budget that nothing fits is the user's to hear of: the plan grows no larger.
     assert_eq!(choose(Some(16)).0.arena_bytes as u64, plain_bytes);
+}
+
+/// Zeroes all but one in `keep` weights of every layer.
+fn prune(net: &mut Net, keep: usize) {
+    for layer in net.module.quant.layers.values_mut() {
+        for (i, weight) in layer.weights.iter_mut().enumerate() {
+            *weight = if (i * 7 + i / 5) % keep == 0 { *weight } else { 0 };
+        }
+    }
+}
+
+/// Convolutions of several kinds and dense layers, over one row and several.
+fn pruned() -> Net {
+    let mut net = Net::new("pruned", 12);
+    let x = net.input("x", &[1, 9, 8, 6], QuantParams::new(0.05, -20));
+    let a = net.conv("three", x, 3, 1, 1, 12);
+    let b = net.conv("strided", a, 3, 2, 1, 9);
+    let c = net.conv("pointwise", b, 1, 1, 1, 16);
+    let rows = net.dense("rows", c, 7);
+    let elements = net.module.graph.shape(rows).elements();
+    let flat = net.reshape("flat", rows, &[1, elements]);
+    let last = net.dense("last", flat, 10);
+    net.output(last);
+    prune(&mut net, 3);
+    net
+}
+
+fn kernels(plan: &Plan) -> Vec<&'static str> {
+    let calls = plan.steps.iter().flat_map(|step| step.work.calls());
+    calls.map(|call| tinyc::plan::family::family(&call.kernel).name).collect()
+}
+
+#[test]
+fn size_takes_sparse_forms_and_the_same_bytes() {
+    for set in [KernelSet::Tiles, KernelSet::General] {
+        let mut net = pruned();
+        let choose = |opt, limits| plan_chosen(&net.module, set, opt, limits, &flash).unwrap();
+        let plain = plan_with(&net.module, set).unwrap();
+        let (small, choices) = choose(Opt::Size, Limits::default());
+        assert!(!kernels(&plain).contains(&"sparse"));
+        assert_eq!(kernels(&small), ["sparse"; 5], "{set:?}");
+        // A third of the weights and a bit for each, besides biases and multipliers.
+        assert!(flash(&small) * 100 < flash(&plain) * 70, "{} of {}", flash(&small), flash(&plain));
+        let fewer: i64 = choices.iter().map(|choice| choice.added_bytes).sum();
+        // The last constants are not filled up to 16 bytes.
+        assert!((flash(&small) as i64 - flash(&plain) as i64 - fewer).abs() < 16, "{fewer}");
+        // Without room for the plain weights, some layers are sparse.
+        let tight = Limits { flash_bytes: Some((flash(&small) + flash(&plain)) / 2), ram_bytes: None };
+        let (mixed, _) = choose(Opt::Balanced, tight);
+        assert!(Some(flash(&mixed)) <= tight.flash_bytes && kernels(&mixed).contains(&"sparse"));
+        equals_the_reference(&mut net, &small, &format!("size, {set:?}"));
+        equals_the_reference(&mut net, &mixed, &format!("tight, {set:?}"));
+    }
+}
+
+/// Forms that no fixture has, through emission and a compiler.
+#[test]
+fn emitted_sparse_forms_give_the_references_bytes() {
+    let mut net = pruned();
+    let (plan, _) = plan_chosen(&net.module, TILES, Opt::Size, Limits::default(), &flash).unwrap();
+    let sample = net.sample();
+    let slices: Vec<&[i8]> = sample.iter().map(Vec::as_slice).collect();
+    let tensors = reference::run(&net.module, &reference::inputs(&net.module, &slices));
+    let options = EmitOptions {
+        package: "pruned".into(),
+        target: TargetFacts { name: "host".into(), arch: "portable".into() },
+        preprocessing: vec![Preprocess::None],
+        self_test: None,
+        accuracy: None,
+    };
+    let files = codegen::generate(&plan, &net.module, &options).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let emitted = CrateRef { package: "pruned".into(), dir: folder.path().join("pruned") };
+    codegen::write::write(&emitted.dir, &files).unwrap();
+    let work_dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("runners");
+    let host = HostOptions { work_dir, quick_build: true, checked: true, ..HostOptions::default() };
+    let got = HostRunner::build(&[emitted], host).unwrap().run(0, &sample[0]).unwrap();
+    assert_eq!(got, tensors[&net.module.graph.outputs[0]].codes);
 }
 
 #[test]

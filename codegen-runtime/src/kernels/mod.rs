@@ -16,4 +16,5 @@ pub mod lut;
 pub mod max_pool;
 pub mod mul;
 pub mod softmax;
+pub mod sparse;
 pub mod strides;

@@ -9,7 +9,7 @@
 //! without wait states and come from counted layers of the MLPerf Tiny models;
 //! they rank forms of one layer, and are rough as absolute figures.
 
-use tinyc_runtime::kernels::{conv_tile, conv_winograd, depthwise_quad};
+use tinyc_runtime::kernels::{conv_tile, conv_winograd, depthwise_quad, sparse};
 
 use crate::lower::{Kernel, KernelSet};
 
@@ -29,6 +29,7 @@ pub fn call_cycles(kernel: &Kernel, kernels: KernelSet) -> u64 {
     let cycles = match kernel {
         Kernel::ConvTile(p) => slower * conv_tile_cycles(p),
         Kernel::ConvWinograd(p) => slower * conv_winograd_cycles(p),
+        Kernel::Sparse(p) => sparse_cycles(p, portable),
         Kernel::DepthwiseQuad(p) => slower * depthwise_quad_cycles(p),
         Kernel::DenseTile(p) => {
             let quads = p.in_features.div_ceil(4);
@@ -74,6 +75,20 @@ fn conv_winograd_cycles(p: &conv_winograd::Params) -> usize {
     let inputs = 150 + quad * pairs / 2;
     let products = tiles.div_ceil(2) * p.out_c.div_ceil(4) * (60 + positions * (position + 16 * pairs));
     strips * (products + tiles * (inputs + 30 * p.out_c.div_ceil(4) + output * p.out_c))
+}
+
+/// For four pixels at a time: gathering windows, walking through the masks, and for
+/// each weight that is not zero finding it and four products.
+fn sparse_cycles(p: &sparse::Params, portable: bool) -> usize {
+    let taps = p.kernel_h * p.kernel_w * p.in_c;
+    let gather = if sparse::scratch_bytes(p) > 0 { 60 * p.kernel_h + taps } else { 0 };
+    // Cores without these instructions find the next bit by a table.
+    let find = if portable { 16 } else { 8 };
+    let pass = |pixels: usize| {
+        p.out_c * (20 + 30 * pixels + 8 * taps.div_ceil(32)) + p.nonzeros * (find + 5 * pixels)
+    };
+    let pixels = p.out_w * p.out_h;
+    p.out_h * (p.out_w / 4 * pass(4) + p.out_w % 4 * pass(1)) + pixels * gather
 }
 
 /// For each strip and four channels: pairing pixels up, unpacking weights, then 9

@@ -253,6 +253,18 @@ impl Kernel {
                 };
                 Some(Sweep { forward: walk, backward: Some(walk) })
             }
+            // Several pixels of a row share the reading of a weight.
+            Kernel::Sparse(p) => Some(forward_only(Walk {
+                in_rows: p.in_h,
+                in_row_bytes: p.in_w * p.in_c,
+                out_rows: p.out_h,
+                out_row_bytes: p.out_w * p.out_c,
+                kernel: p.kernel_h,
+                stride: p.stride_h,
+                pad: p.pad_top,
+                dilation: p.dilation_h,
+                rows_per_step: 1,
+            })),
             _ => None,
         }
     }

@@ -156,7 +156,8 @@ pub fn lower_with(
 }
 
 /// The forms that a node can take with a set of kernels: first the one of
-/// [`lower_with`], then those that trade constants and scratch for cycles.
+/// [`lower_with`], then those that trade constants and scratch for cycles, or cycles
+/// for constants.
 ///
 /// # Errors
 /// As [`lower_with`].
@@ -172,6 +173,13 @@ pub fn candidates(
             forms.extend(conv::lower_winograd::lower(graph, quant, id, c, tile)?);
         }
     }
+    let sparse = match &graph.node(id).op {
+        Op::Conv(c) => conv::lower_sparse::lower(graph, quant, id, c)?,
+        Op::Dense => Some(dense::lower_sparse::lower(graph, quant, id)?),
+        _ => None,
+    };
+    let smaller = |form: &Lowered| form.const_bytes() < forms[0].const_bytes();
+    forms.extend(sparse.filter(smaller));
     Ok(forms)
 }
 

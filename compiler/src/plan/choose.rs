@@ -26,10 +26,11 @@ use crate::ops;
 pub enum Opt {
     /// The fewest cycles that the budgets allow.
     Speed,
-    /// The fastest forms that cost no more constants than the weights themselves.
+    /// The fastest forms that cost no more constants than the plain weights; slower
+    /// ones only where the flash is too small.
     #[default]
     Balanced,
-    /// The fewest bytes of flash.
+    /// The fewest bytes of flash, code included.
     Size,
 }
 
@@ -70,10 +71,10 @@ pub struct Choice {
     pub node: NodeId,
     /// The kernel taken, see [`form_name`].
     pub taken: String,
-    /// Estimated cycles less than the plain form.
-    pub saved_cycles: u64,
-    /// Bytes of constants more than the plain form.
-    pub added_bytes: u64,
+    /// Estimated cycles less than the plain form; negative: more.
+    pub saved_cycles: i64,
+    /// Bytes of constants more than the plain form; negative: fewer.
+    pub added_bytes: i64,
     /// Bytes of scratch more than the plain form.
     pub added_scratch_bytes: u64,
     /// Faster forms that were not taken, and why.
@@ -93,7 +94,7 @@ pub enum Reason {
         /// The arena with this form alone, all other layers plain.
         arena_bytes: u64,
     },
-    /// It was not asked for: it costs more than the plain weights.
+    /// It was not asked for: it costs more than the plain weights, or than the smallest form.
     Goal,
 }
 
@@ -141,9 +142,10 @@ struct Sum {
     forms: Vec<usize>,
 }
 
-/// A form must save this part of the plain form's cycles: less is within the error
-/// of the estimate.
-const LEAST_SAVING: u64 = 20;
+/// A form must save this part of the plain form's cycles, or the next of its bytes:
+/// less is within the error of the estimate, or not worth the code.
+const LEAST_CYCLES: u64 = 20;
+const LEAST_BYTES: u64 = 8;
 
 /// Sums kept at most after a layer; beyond, the choice is near the best.
 const MOST_SUMS: usize = 2048;
@@ -170,9 +172,13 @@ pub fn plan_chosen(
             PlanError::Lower { node: graph.node(id).name.clone(), op: graph.node(id).onnx_op.clone(), source }
         })?;
         let mut forms: Vec<Form> = forms.into_iter().map(|lowered| Form::of(lowered, kernels)).collect();
-        let plain = forms[0].cycles;
+        let (cycles, bytes) = (forms[0].cycles, forms[0].bytes);
         let mut is_plain = true;
-        forms.retain(|form| std::mem::take(&mut is_plain) || form.cycles + plain / LEAST_SAVING <= plain);
+        forms.retain(|form| {
+            std::mem::take(&mut is_plain)
+                || form.cycles + cycles / LEAST_CYCLES <= cycles
+                || form.bytes + bytes / LEAST_BYTES <= bytes
+        });
         layers.push((id, forms));
     }
     let plain = vec![0; layers.len()];
@@ -184,8 +190,7 @@ pub fn plan_chosen(
     let fits_ram = |plan: &Plan| limits.ram_bytes.is_none_or(|most| plan.arena_bytes as u64 <= most);
     let fits_flash = |plan: &Plan| limits.flash_bytes.is_none_or(|most| flash_bytes(plan) <= most);
     match opt {
-        Opt::Balanced => refuse(&mut layers, |form, plain| form.bytes > plain.bytes),
-        Opt::Size => refuse(&mut layers, |form, plain| form.bytes >= plain.bytes),
+        Opt::Balanced | Opt::Size => refuse(&mut layers, |form, plain| form.bytes > plain.bytes),
         Opt::Speed => {}
     }
     for layer in 0..layers.len() {
@@ -203,20 +208,29 @@ pub fn plan_chosen(
             }
         }
     }
-    let sums = best_sums(&layers);
+    let mut sums = best_sums(&layers);
+    if opt == Opt::Size {
+        sums.reverse();
+    }
     let mut best = (plain_plan, plain);
-    let worth_planning = |sum: &&Sum| limits.flash_bytes.is_none_or(|most| sum.bytes <= most);
-    for sum in sums.iter().filter(worth_planning).take(MOST_PLANS) {
-        if sum.forms == best.1 {
+    let plain_flash = flash_bytes(&best.0);
+    // What has the fewest bytes of all is tried at last, so that a model fits if it can.
+    let last = sums.iter().min_by_key(|sum| sum.bytes).cloned();
+    let worth_planning = |sum: &Sum| limits.flash_bytes.is_none_or(|most| sum.bytes <= most);
+    for sum in sums.into_iter().filter(worth_planning).take(MOST_PLANS).chain(last) {
+        if sum.forms == best.1 && fits_flash(&best.0) {
             break;
         }
         let plan = plan_of(&layers, &sum.forms)?;
-        if fits_flash(&plan) && (fits_ram(&plan) || plan.arena_bytes <= best.0.arena_bytes) {
-            best = (plan, sum.forms.clone());
+        // The code of another kernel must not cost more than its constants save.
+        let small = opt != Opt::Size || flash_bytes(&plan) < plain_flash;
+        if small && fits_flash(&plan) && (fits_ram(&plan) || plan.arena_bytes <= best.0.arena_bytes) {
+            best = (plan, sum.forms);
             break;
         }
     }
-    let choices = layers.iter().zip(&best.1).filter_map(|((id, forms), &taken)| choice(*id, forms, taken));
+    let choices =
+        layers.iter().zip(&best.1).filter_map(|((id, forms), &taken)| choice(*id, forms, taken, opt));
     let choices = choices.collect();
     Ok((best.0, choices))
 }
@@ -269,22 +283,25 @@ fn best_sums(layers: &[(NodeId, Vec<Form>)]) -> Vec<Sum> {
 }
 
 /// The line of a layer that had a choice.
-fn choice(node: NodeId, forms: &[Form], taken: usize) -> Option<Choice> {
+fn choice(node: NodeId, forms: &[Form], taken: usize, opt: Opt) -> Option<Choice> {
     let [plain, _, ..] = forms else { return None };
     let chosen = &forms[taken];
     let passed_over = forms
         .iter()
         .filter(|form| form.cycles < chosen.cycles)
         .map(|form| {
-            let reason = Reason::Flash { bytes: form.bytes.saturating_sub(chosen.bytes) };
+            let reason = match opt {
+                Opt::Size => Reason::Goal,
+                _ => Reason::Flash { bytes: form.bytes.saturating_sub(chosen.bytes) },
+            };
             (form.name(), form.refused.unwrap_or(reason))
         })
         .collect();
     Some(Choice {
         node,
         taken: chosen.name(),
-        saved_cycles: plain.cycles.saturating_sub(chosen.cycles),
-        added_bytes: chosen.bytes.saturating_sub(plain.bytes),
+        saved_cycles: plain.cycles as i64 - chosen.cycles as i64,
+        added_bytes: chosen.bytes as i64 - plain.bytes as i64,
         added_scratch_bytes: chosen.scratch_bytes.saturating_sub(plain.scratch_bytes),
         passed_over,
     })

@@ -20,10 +20,10 @@ pub struct ChoiceRow {
     pub layer: String,
     /// The kernel taken, with its form.
     pub kernel: String,
-    /// Estimated cycles less than the plain form.
-    pub saved_cycles: u64,
-    /// Bytes of constants more than the plain form.
-    pub added_bytes: u64,
+    /// Estimated cycles less than the plain form; negative: more.
+    pub saved_cycles: i64,
+    /// Bytes of constants more than the plain form; negative: fewer.
+    pub added_bytes: i64,
     /// Bytes of scratch more than the plain form.
     pub added_scratch_bytes: u64,
     /// Faster forms that were not taken.
@@ -70,19 +70,19 @@ impl ChoiceRow {
 
     /// Whether it says more than that nothing but the plain form was asked for.
     fn tells(&self) -> bool {
-        self.saved_cycles > 0 || self.passed_over.iter().any(|form| form.reason != "goal")
+        self.saved_cycles != 0 || self.passed_over.iter().any(|form| form.reason != "goal")
     }
 
     fn line(&self) -> String {
         let mut line = format!("{:?}: {}", short(&self.layer), self.kernel);
-        if self.saved_cycles > 0 {
-            let _ = write!(
-                line,
-                ", about {} cycles saved for {} of flash",
-                thousands(self.saved_cycles),
-                format_bytes(self.added_bytes)
-            );
-        }
+        let (cycles, bytes) =
+            (thousands(self.saved_cycles.unsigned_abs()), format_bytes(self.added_bytes.unsigned_abs()));
+        let _ = match (self.saved_cycles > 0, self.added_bytes > 0) {
+            (true, true) => write!(line, ", about {cycles} cycles saved for {bytes} of flash"),
+            (true, false) => write!(line, ", about {cycles} cycles and {bytes} of flash saved"),
+            _ if self.saved_cycles < 0 => write!(line, ", {bytes} of flash saved for about {cycles} cycles"),
+            _ => Ok(()),
+        };
         for form in &self.passed_over {
             let bytes = format_bytes(form.bytes.unwrap_or_default());
             let _ = match form.reason {
@@ -100,7 +100,9 @@ impl ChoiceRow {
 #[must_use]
 pub fn lines(rows: &[ChoiceRow]) -> Vec<String> {
     let mut lines: Vec<String> = rows.iter().filter(|row| row.tells()).map(ChoiceRow::line).collect();
-    let unasked = rows.iter().filter(|row| row.passed_over.iter().any(|form| form.reason == "goal")).count();
+    // Those that took a smaller form say so themselves.
+    let slower = |row: &&ChoiceRow| !row.tells() && row.passed_over.iter().any(|form| form.reason == "goal");
+    let unasked = rows.iter().filter(slower).count();
     match unasked {
         0 => {}
         1 => lines.push("1 layer has a faster form, for more flash: --opt speed".to_owned()),

@@ -7,7 +7,7 @@
 
 use tinyc_runtime::kernels::{
     add, avg_pool, conv_tile, conv_winograd, conv2d, copy, dense, dense_tile, depthwise, depthwise_quad, lut,
-    max_pool, mul, softmax,
+    max_pool, mul, softmax, sparse,
 };
 use tinyc_runtime::rows;
 use tinyc_runtime::view::{Bytes, Consts};
@@ -115,6 +115,13 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
                 let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
                 let to = row(output, oy, p.out_w * p.out_c);
                 conv_tile::step(p, consts, p.out_w, &window, &[to], scratch);
+            }
+        }
+        Kernel::Sparse(p) => {
+            let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
+            for oy in 0..p.out_h {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                sparse::step(p, consts, &window, row(output, oy, p.out_w * p.out_c), scratch);
             }
         }
         Kernel::Depthwise(p) => {
