@@ -43,6 +43,8 @@ pub struct CompileOptions {
     pub method: Option<Method>,
     /// Take a final softmax off.
     pub no_softmax: bool,
+    /// Leave channels in that do not matter for the outputs.
+    pub keep_dead_channels: bool,
     /// The kernels that the chip runs best.
     pub kernels: KernelSet,
     /// What the layers' forms are chosen for.
@@ -167,7 +169,8 @@ pub fn compile(
     observe("import", &module);
     let recorded = options.quant.as_deref().map(|path| QuantFile::read(path, &model_sha256)).transpose()?;
     let no_softmax = recorded.as_ref().map_or(options.no_softmax, |r| r.no_softmax);
-    let context = Context { no_softmax, scales: Scales::Unknown };
+    let taken = Taken { no_softmax, keep_dead_channels: options.keep_dead_channels };
+    let context = taken.context(Scales::Unknown);
     passes::run_half(&mut module, Half::Float, &context, |pass, m| observe(pass.name, m))?;
 
     let specs = input_specs(&module);
@@ -181,10 +184,10 @@ pub fn compile(
     let (scales, used) = match &recorded {
         Some(file) => {
             let path = options.quant.clone().unwrap_or_default();
-            integer_half(&mut module, no_softmax, Scales::Recorded(file), observe)?;
+            integer_half(&mut module, taken, Scales::Recorded(file), observe)?;
             (ScaleSource::Recorded(path), samples)
         }
-        None => scaled(&source, &mut module, no_softmax, samples, &specs, wanted, method, progress, observe)?,
+        None => scaled(&source, &mut module, taken, samples, &specs, wanted, method, progress, observe)?,
     };
     let flash_bytes = |plan: &Plan| Footprint::of(plan).flash_bytes();
     let (plan, choices) = plan_chosen(&module, options.kernels, options.opt, options.limits, &flash_bytes)?;
@@ -227,12 +230,26 @@ pub fn compile(
     Ok(Compiled { source, module, plan, choices, opt, quant_file, preprocess, scales, quality })
 }
 
+/// What is taken out of the graph, and what is not.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    no_softmax: bool,
+    keep_dead_channels: bool,
+}
+
+impl Taken {
+    fn context(self, scales: Scales<'_>) -> Context<'_> {
+        let Taken { no_softmax, keep_dead_channels } = self;
+        Context { no_softmax, keep_dead_channels, scales }
+    }
+}
+
 /// Runs the integer half with whatever scales there are.
 #[allow(clippy::too_many_arguments)]
 fn scaled(
     source: &Source,
     module: &mut Module,
-    no_softmax: bool,
+    taken: Taken,
     samples: Option<Samples>,
     specs: &[InputSpec],
     preprocess: &Preprocess,
@@ -242,7 +259,7 @@ fn scaled(
 ) -> Result<(ScaleSource, Option<Samples>), CompileError> {
     if !source.given.activations.is_empty() {
         let mut carried = module.clone();
-        match integer_half(&mut carried, no_softmax, Scales::Given, observe) {
+        match integer_half(&mut carried, taken, Scales::Given, observe) {
             Ok(()) => {
                 *module = carried;
                 return Ok((ScaleSource::Model, samples));
@@ -264,18 +281,17 @@ fn scaled(
     progress.start("calibrating", (samples.len() * passes_over) as u64);
     let ranges: Ranges = calibrate(source, &tensors, &samples, method, &|| progress.tick())?;
     progress.finish();
-    integer_half(module, no_softmax, Scales::Calibrated(&ranges), observe)?;
+    integer_half(module, taken, Scales::Calibrated(&ranges), observe)?;
     Ok((origin, Some(samples)))
 }
 
 fn integer_half(
     module: &mut Module,
-    no_softmax: bool,
+    taken: Taken,
     scales: Scales<'_>,
     observe: &mut dyn FnMut(&str, &Module),
 ) -> Result<(), PassError> {
-    let context = Context { no_softmax, scales };
-    passes::run_half(module, Half::Integer, &context, |pass, m| observe(pass.name, m))
+    passes::run_half(module, Half::Integer, &taken.context(scales), |pass, m| observe(pass.name, m))
 }
 
 /// The ONNX tensors behind the live activations, without the graph's inputs.

@@ -43,6 +43,8 @@ pub struct Module {
     pub ports: Ports,
     /// What was assumed or changed, for the user.
     pub notes: Vec<String>,
+    /// What the pass `remove_dead_channels` took out.
+    pub dead: passes::remove_dead_channels::DeadChannels,
 }
 
 /// The graph's inputs and outputs as the file declares them, in order.

@@ -9,14 +9,12 @@ use core::arch::{asm, naked_asm};
 use super::super::requant::Out;
 use super::super::view::Bytes;
 pub use super::dsp_depthwise::{RowPair, depthwise_3x3, pair_rows};
-pub use super::dsp_elementwise::{look_up, weighted_sum};
-pub use super::dsp_pool::{POOL_WORDS, PixelMaxima, PixelSums};
 pub use super::dsp_row::{sums_1x4, tiles_1x4};
 pub use super::dsp_tile::{sums_2x4, tiles_2x4};
 pub use super::dsp_winograd::winograd_products;
 pub use super::dsp_winograd_in::winograd_input;
 pub use super::dsp_winograd_out::winograd_output;
-pub use super::portable::{STRIP_COLUMNS, Steps, WeightedSum, block_bytes, dots, sums, winograd_block_bytes};
+pub use super::portable::{STRIP_COLUMNS, Steps, block_bytes, dots, sums, winograd_block_bytes};
 
 /// See [`super::portable::requantize`].
 #[inline(always)]

@@ -9,10 +9,6 @@ pub mod cortex_m_dsp;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_depthwise;
 #[cfg(feature = "cortex_m_dsp")]
-pub mod dsp_elementwise;
-#[cfg(feature = "cortex_m_dsp")]
-pub mod dsp_pool;
-#[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_row;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_tile;
@@ -23,7 +19,6 @@ pub mod dsp_winograd_in;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_winograd_out;
 pub mod portable;
-pub mod portable_elementwise;
 pub mod portable_winograd;
 
 #[cfg(feature = "cortex_m_dsp")]

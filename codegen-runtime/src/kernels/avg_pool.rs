@@ -8,7 +8,7 @@
 //! Constants: `[m i32 x n][k u8 x n, padded to 4]`: the multiplier for a divisor of
 //! `first_count + i` at entry `i`; `n` reaches to `kernel_h * kernel_w`.
 
-use super::super::arch::{self, POOL_WORDS, PixelSums};
+use super::super::arch;
 use super::super::requant::Out;
 use super::super::rows::{self, Taps};
 use super::super::view::{Bytes, Consts};
@@ -146,17 +146,12 @@ pub fn step(
         };
         let pixel = out.sub(ox * p.in_c, p.in_c);
         let mut c = 0;
-        while c + 4 * POOL_WORDS <= p.in_c {
-            average::<POOL_WORDS>(p, rows, taps, mean, c, pixel);
-            c += 4 * POOL_WORDS;
-        }
-        while c < p.in_c && p.in_c >= 4 {
-            // The last four may be among those before.
-            average::<1>(p, rows, taps, mean, c.min(p.in_c - 4), pixel);
-            c += 4;
+        while c + 8 <= p.in_c {
+            average::<8>(p, rows, taps, mean, c, pixel);
+            c += 8;
         }
         while c < p.in_c {
-            average_of_one(p, rows, taps, mean, c, pixel);
+            average::<1>(p, rows, taps, mean, c, pixel);
             c += 1;
         }
     }
@@ -170,9 +165,9 @@ struct Mean {
     k: u32,
 }
 
-/// The window's means of `WORDS` times four channels from `c` on.
+/// The window's means of the `N` channels from `c` on.
 #[inline(always)]
-fn average<const WORDS: usize>(
+fn average<const N: usize>(
     p: &Params,
     rows: &[Option<Bytes<'_>>],
     taps: Taps,
@@ -180,31 +175,20 @@ fn average<const WORDS: usize>(
     c: usize,
     out: Bytes<'_>,
 ) {
-    let mut sums = PixelSums::<WORDS>::new(mean.start);
-    let (count, step) = (taps.end - taps.begin, p.dilation_w * p.in_c);
-    if count > 0 {
-        for row in rows.iter().flatten() {
-            let codes = row.sub(taps.position * p.in_c + c, (count - 1) * step + 4 * WORDS);
-            sums.add(codes, step, count);
-        }
-    }
-    for (n, sum) in sums.finish().into_iter().flatten().enumerate() {
-        out.set(c + n, arch::requantize(sum, mean.m, mean.k, p.out));
-    }
-}
-
-/// The window's mean of channel `c`.
-#[inline(always)]
-fn average_of_one(p: &Params, rows: &[Option<Bytes<'_>>], taps: Taps, mean: Mean, c: usize, out: Bytes<'_>) {
-    let mut sum = mean.start;
+    let mut sums = [mean.start; N];
     for row in rows.iter().flatten() {
         let mut at = taps.position * p.in_c + c;
         for _ in taps.begin..taps.end {
-            sum = sum.wrapping_add(i32::from(row.get(at)));
+            let codes = row.sub(at, N);
+            for (n, sum) in sums.iter_mut().enumerate() {
+                *sum = sum.wrapping_add(i32::from(codes.get(n)));
+            }
             at += p.dilation_w * p.in_c;
         }
     }
-    out.set(c, arch::requantize(sum, mean.m, mean.k, p.out));
+    for (n, sum) in sums.into_iter().enumerate() {
+        out.set(c + n, arch::requantize(sum, mean.m, mean.k, p.out));
+    }
 }
 
 /// The padding of an axis, and whether it counts in divisors.

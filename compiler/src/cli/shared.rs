@@ -37,6 +37,9 @@ pub struct QuantArgs {
     /// Take a final softmax off: the crate returns logits
     #[arg(long)]
     no_softmax: bool,
+    /// Leave channels in that are never read or always one code (the outputs are the same)
+    #[arg(long)]
+    keep_dead_channels: bool,
     /// What the layers' kernels are chosen for: speed (the fastest that fit the budgets),
     /// balanced (no more constants than the weights), size
     #[arg(long, value_name = "GOAL", default_value_t)]
@@ -53,6 +56,7 @@ impl QuantArgs {
             preprocess: Preprocess::from_options(self.mean.as_deref(), self.std.as_deref(), self.codes)?,
             method: self.method,
             no_softmax: self.no_softmax,
+            keep_dead_channels: self.keep_dead_channels,
             kernels: target.map_or_else(KernelSet::default, |target| target.arch.kernels()),
             opt: self.opt,
             limits: target.map(|target| Budgets::default().limits(target)).unwrap_or_default(),

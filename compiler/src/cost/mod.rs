@@ -45,7 +45,7 @@ pub fn call_cycles(kernel: &Kernel, kernels: KernelSet) -> u64 {
         Kernel::Dense(p) => p.rows * p.out_features * (30 + PORTABLE_MAC * p.in_features),
         Kernel::MaxPool(p) => p.out_h * p.out_w * (60 + p.in_c * (6 + 6 * p.kernel_h * p.kernel_w)),
         Kernel::AvgPool(p) => p.out_h * p.out_w * (60 + p.in_c * (20 + 2 * p.kernel_h * p.kernel_w)),
-        Kernel::Add(p) => 8 * p.shape.iter().product::<usize>(),
+        Kernel::Add(p) => 7 * p.shape.iter().product::<usize>(),
         Kernel::Mul(p) => 9 * p.shape.iter().product::<usize>(),
         Kernel::Lut(p) => 5 * p.len,
         Kernel::Softmax(p) => p.rows * (60 + 30 * p.n),

@@ -12,4 +12,4 @@ pub mod verify;
 
 pub use graph::{Def, Graph, NewNode, Node, Value};
 pub use ids::{NodeId, ValueId};
-pub use tensor::{Clamp, Origin, QuantParams, Shape};
+pub use tensor::{Clamp, Origin, QuantParams, Selection, Shape};

@@ -165,6 +165,24 @@ pub struct Origin {
     /// The value's row-major data is that of `transpose(tensor, order)`; `None`
     /// where the relation is more than a transpose (ranges still hold then).
     pub order: Option<Vec<usize>>,
+    /// The value has only these channels of it; `None` where it has all.
+    pub channels: Option<Selection>,
     /// The value is the tensor clamped to this range.
     pub clamp: Clamp,
+}
+
+/// Some channels (indices of the last dimension) of a larger tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// How many channels there were.
+    pub of: usize,
+    /// Those that are left, in increasing order.
+    pub kept: Vec<usize>,
+}
+
+impl Selection {
+    /// The elements of the channels that are left, from all elements in row-major order.
+    pub fn pick<T: Copy>(&self, all: &[T]) -> Vec<T> {
+        all.chunks(self.of).flat_map(|position| self.kept.iter().map(|&c| position[c])).collect()
+    }
 }

@@ -9,6 +9,8 @@
 //! 5. Weights, biases, scales and shifts are constants; other operands are not.
 //! 6. Every graph output is defined by an input or a live node.
 //! 7. Value names are unique.
+//! 8. A value that selects channels of its tensor has as many as it selects, in
+//!    increasing order out of those that there are.
 
 use std::collections::BTreeSet;
 
@@ -29,6 +31,13 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
                 return Err(format!("(3) constant '{}' holds NaN", value.name));
             }
             defined.insert(id);
+        }
+        if let Some(selection) = value.origin.as_ref().and_then(|o| o.channels.as_ref()) {
+            let increasing = selection.kept.is_sorted_by(|a, b| a < b);
+            let within = selection.kept.last().is_some_and(|&last| last < selection.of);
+            if selection.kept.len() != value.shape.channels() || !increasing || !within {
+                return Err(format!("(8) value '{}' does not hold the channels it selects", value.name));
+            }
         }
         if !names.insert(&value.name) {
             return Err(format!("(7) two values are named '{}'", value.name));

@@ -57,7 +57,8 @@ pub fn import(source: &Source) -> Result<Module, OnnxError> {
     for port in &model.inputs {
         let shape = Shape(port.shape.clone().unwrap_or_default());
         let order = (0..shape.rank()).collect();
-        let origin = Origin { tensor: port.name.clone(), order: Some(order), clamp: Clamp::NONE };
+        let origin =
+            Origin { tensor: port.name.clone(), order: Some(order), channels: None, clamp: Clamp::NONE };
         let id = importer.graph.add_value(&port.name, shape, Def::Input, Some(origin));
         importer.graph.inputs.push(id);
         importer.values.insert(port.name.clone(), id);
@@ -120,6 +121,7 @@ pub fn import(source: &Source) -> Result<Module, OnnxError> {
         quant: crate::quant::QuantTable::default(),
         ports: crate::Ports { inputs: model.inputs.clone(), outputs: model.outputs.clone() },
         notes: source.notes.clone(),
+        dead: Default::default(),
     })
 }
 
@@ -245,7 +247,7 @@ impl Importer<'_> {
     ) -> ValueId {
         let node = self.current.expect("emit is called while a node is imported");
         let output = &node.outputs[0];
-        let origin = Some(Origin { tensor: output.clone(), order, clamp: Clamp::NONE });
+        let origin = Some(Origin { tensor: output.clone(), order, channels: None, clamp: Clamp::NONE });
         self.add(op, inputs, shape, output, origin)
     }
 

@@ -15,6 +15,7 @@ mod merge_reshapes;
 mod quantize_activations;
 mod quantize_layers;
 mod remove_dead;
+pub mod remove_dead_channels;
 mod remove_noops;
 mod sink_transposes;
 
@@ -28,6 +29,8 @@ use crate::quant::file::QuantFile;
 pub struct Context<'a> {
     /// Take a final softmax off.
     pub no_softmax: bool,
+    /// Leave channels in that do not matter for the outputs.
+    pub keep_dead_channels: bool,
     /// Where the scales of activations come from; needed by the integer half.
     pub scales: Scales<'a>,
 }
@@ -139,6 +142,12 @@ pub const PIPELINE: &[Pass] = &[
         half: Half::Integer,
         why: "weights, biases and multipliers follow from the scales on both sides",
         run: quantize_layers::run,
+    },
+    Pass {
+        name: "remove_dead_channels",
+        half: Half::Integer,
+        why: "channels that nobody reads or that are always one code; last, because only the integers tell, and tiny weights become zeros",
+        run: remove_dead_channels::run,
     },
 ];
 

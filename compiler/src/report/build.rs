@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::choices::ChoiceRow;
+use super::dead_channels::DeadChannelsRow;
 use super::memory::{self, Budgets, Footprint, MemoryUse};
 use crate::compile::{Compiled, ScaleSource};
 use crate::ir::Graph;
@@ -64,6 +65,8 @@ pub struct BuildReport {
     pub opt: String,
     /// The layers that had a choice of kernels.
     pub choices: Vec<ChoiceRow>,
+    /// The channels that do not matter for any output and were left out.
+    pub dead_channels: DeadChannelsRow,
     /// Where the scales came from.
     pub scales: ScalesRow,
     /// Folder of the crate.
@@ -198,6 +201,7 @@ impl BuildReport {
             outputs,
             opt: compiled.opt.to_string(),
             choices: ChoiceRow::all(compiled),
+            dead_channels: DeadChannelsRow::of(&compiled.module.dead),
             scales: ScalesRow::of(compiled),
             out_dir: emitted.out_dir.display().to_string(),
             files: emitted.files.to_vec(),

@@ -66,6 +66,9 @@ impl fmt::Display for BuildReport {
         for text in choices::lines(&self.choices) {
             line("kernels", text)?;
         }
+        if let Some(text) = self.dead_channels.text() {
+            line("dead", text)?;
+        }
         line("scales", self.scales_text())?;
         line("verdict", if self.fits { "fits" } else { "does not fit" }.to_owned())?;
         self.crate_text(f)

@@ -11,6 +11,7 @@ pub mod build;
 mod build_text;
 pub mod choices;
 pub mod code_size;
+pub mod dead_channels;
 pub mod imbalance;
 pub mod memory;
 pub mod traffic;
@@ -18,6 +19,7 @@ pub mod traffic;
 pub use analyze::{AnalyzeReport, LayerRow, Totals};
 pub use build::{BuildReport, FileRow, OutputRow, ScalesRow};
 pub use choices::{ChoiceRow, PassedOver};
+pub use dead_channels::{DeadChannelsRow, DeadLayerRow};
 pub use memory::{Budgets, Footprint, MemoryUse, OverBudget};
 
 /// Characters of a layer's name that text shows.

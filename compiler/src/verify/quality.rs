@@ -57,7 +57,12 @@ pub fn as_value(tensor: &ArrayD<f32>, origin: &Origin) -> Option<Vec<f32>> {
         return None;
     }
     let turned = tensor.view().permuted_axes(&order[..]);
-    Some(turned.iter().map(|&x| origin.clamp.apply(x.into()) as f32).collect())
+    let all: Vec<f32> = turned.iter().map(|&x| origin.clamp.apply(x.into()) as f32).collect();
+    match &origin.channels {
+        None => Some(all),
+        Some(selection) if all.len().is_multiple_of(selection.of) => Some(selection.pick(&all)),
+        Some(_) => None,
+    }
 }
 
 /// Compares the outputs on the first `count` samples.

@@ -28,6 +28,7 @@ impl Net {
             quant: QuantTable::default(),
             ports: Ports { inputs: vec![], outputs: vec![] },
             notes: vec![],
+            dead: Default::default(),
         };
         Net { module, rng: ChaCha8Rng::seed_from_u64(seed) }
     }

@@ -35,7 +35,8 @@ fn dense(input: QuantParams) -> (tinyc::Module, tinyc::ir::NodeId) {
 fn calibrate(module: &mut tinyc::Module, ranges: &[(&str, f32, f32)]) -> Result<(), PassError> {
     let ranges: Ranges =
         ranges.iter().map(|&(name, min, max)| (name.to_string(), Range { min, max })).collect();
-    let context = Context { no_softmax: false, scales: Scales::Calibrated(&ranges) };
+    let context =
+        Context { no_softmax: false, keep_dead_channels: true, scales: Scales::Calibrated(&ranges) };
     run_half(module, Half::Integer, &context, |_, _| ())
 }
 

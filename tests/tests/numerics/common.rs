@@ -76,13 +76,19 @@ pub fn module(op: Op, inputs: &[Input<'_>], constants: &[ArrayD<f32>], out: &[us
     let node = graph.add_node(new, None);
     graph.outputs.push(graph.node(node).output);
     let ports = tinyc::Ports { inputs: Vec::new(), outputs: Vec::new() };
-    let module =
-        Module { graph, given: Given::default(), quant: QuantTable::default(), ports, notes: Vec::new() };
+    let module = Module {
+        graph,
+        given: Given::default(),
+        quant: QuantTable::default(),
+        ports,
+        notes: Vec::new(),
+        dead: Default::default(),
+    };
     (module, node)
 }
 
 fn origin(tensor: &str) -> Origin {
-    Origin { tensor: tensor.into(), order: None, clamp: Clamp::NONE }
+    Origin { tensor: tensor.into(), order: None, channels: None, clamp: Clamp::NONE }
 }
 
 /// An array of the given dimensions.
@@ -109,7 +115,7 @@ pub fn quantize(module: &mut Module, tensors: &[(&str, QuantParams)]) -> Result<
         preprocess: Preprocess::default(),
         tensors: tensors.iter().map(entry).collect(),
     };
-    let context = Context { no_softmax: false, scales: Scales::Recorded(&file) };
+    let context = Context { no_softmax: false, keep_dead_channels: true, scales: Scales::Recorded(&file) };
     run_half(module, Half::Integer, &context, |_, _| ())
 }
 

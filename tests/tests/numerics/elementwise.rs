@@ -205,7 +205,8 @@ fn n38_probabilities_use_all_codes() {
     // Whatever range calibration saw.
     let range = |max| Range { min: 0.0, max };
     let ranges = Ranges::from([("x".into(), range(3.0)), ("out".into(), range(0.7))]);
-    let context = Context { no_softmax: false, scales: Scales::Calibrated(&ranges) };
+    let context =
+        Context { no_softmax: false, keep_dead_channels: true, scales: Scales::Calibrated(&ranges) };
     run_half(&mut module, Half::Integer, &context, |_, _| ()).expect("quantizes");
     let output = module.graph.node(node).output;
     assert_eq!(module.quant.activation(output), QuantParams::new(1.0 / 256.0, -128));

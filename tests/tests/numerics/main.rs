@@ -5,6 +5,7 @@
 
 mod activations;
 mod common;
+mod dead_channels;
 mod elementwise;
 mod layers;
 mod requantization;

@@ -81,13 +81,13 @@ impl Pool {
     }
 
     /// Those positions of window `o` that lie inside an input of `size` along the axis.
-    fn inside(&self, axis: usize, o: usize, size: usize) -> impl Iterator<Item = usize> + use<> {
+    pub(crate) fn inside(&self, axis: usize, o: usize, size: usize) -> impl Iterator<Item = usize> + use<> {
         self.taps(axis, o).filter(move |t| (0..size as i64).contains(t)).map(|t| t as usize)
     }
 
     /// How many cells window `o` counts along an axis: a window's count is the
     /// product over both axes.
-    fn counted(&self, axis: usize, o: usize, size: usize) -> usize {
+    pub(crate) fn counted(&self, axis: usize, o: usize, size: usize) -> usize {
         let pads = self.window.pads;
         let (lead, trail) = ([pads.top, pads.left][axis] as i64, [pads.bottom, pads.right][axis] as i64);
         match self.kind {
