@@ -194,26 +194,35 @@ macro_rules! unpack {
 
 // In, of the kernels below: r0 = strip, r1 = constants, r2 = output, r3 = bytes from
 // column to column, then on the stack bytes from row to row, columns, rows, zero
-// point. Weights stay in r6 to r11, accumulators are r2 to r5.
+// point. Weights stay in r6 to r11, accumulators are r2 to r5. Rows begin with r0 =
+// their strip, r2 = their output, r1 = rows left.
 //
 // Stack: #0 bias, #4 multiplier, #8 zero point, #12 output, #16 bytes from row to
 // row, #20 from column to column, #24 end of the columns, #28 strip and #32 output
 // of the channel, #36 and #40 those of the rows, #44 rows left, #48 constants, #52
-// weights, 96 bytes of them from #64 on, #56 bytes from column to column; nine saved registers, #196 bytes from row
-// to row, #200 columns, #204 rows, #208 zero point.
+// weights, 96 bytes of them from #64 on, #56 bytes from column to column, #60 bytes
+// of the whole pairs of columns; nine saved registers, #196 bytes from row to row,
+// #200 columns, #204 rows, #208 zero point.
 macro_rules! open {
-    () => {
+    ($columns_shift:literal) => {
         concat!(
             r"
         push {{r4-r11, lr}}
         sub sp, sp, #160
-        strd r0, r2, [sp, #28]
+        str r0, [sp, #28]
+        str r2, [sp, #32]
         str r1, [sp, #48]
         str r3, [sp, #20]
         str r3, [sp, #56]
+        ldr r3, [sp, #200]
         ldr r4, [sp, #196]
         ldr r5, [sp, #208]
         add r6, sp, #64
+        lsrs r3, r3, #1
+        lsls r3, r3, #",
+            $columns_shift,
+            r"
+        str r3, [sp, #60]
         str r4, [sp, #16]
         str r5, [sp, #8]
         str r6, [sp, #52]
@@ -225,34 +234,23 @@ macro_rules! open {
         ldr r12, [sp, #52]
         ldr r0, [sp, #28]
         ldr r2, [sp, #32]
-        ldr r3, [sp, #204]
         ldr r4, [r1]
         ldr r5, [r1, #16]
         ldm r12!, {{r6-r11}}
         adds r1, #4
-        strd r4, r5, [sp]
-        strd r1, r12, [sp, #48]
-        strd r0, r2, [sp, #36]
-        adds r0, #4
-        adds r2, #1
-        strd r0, r2, [sp, #28]
-        str r3, [sp, #44]
+        str r1, [sp, #48]
+        str r12, [sp, #52]
+        str r4, [sp]
+        str r5, [sp, #4]
+        str r0, [sp, #36]
+        str r2, [sp, #40]
+        adds r4, r0, #4
+        adds r5, r2, #1
+        str r4, [sp, #28]
+        str r5, [sp, #32]
+        ldr r1, [sp, #204]
         "
         )
-    };
-}
-
-// Ends a channel, and after the fourth the function.
-macro_rules! close {
-    () => {
-        r"
-        ldr r0, [sp, #52]
-        add r1, sp, #160
-        cmp r0, r1
-        bne 1b
-        add sp, sp, #160
-        pop {{r4-r11, pc}}
-        "
     };
 }
 
@@ -262,14 +260,11 @@ macro_rules! fours {
     () => {
         r"
     2:
-        ldr r1, [sp, #44]
-        ldr r2, [sp, #40]
-        ldr r0, [sp, #36]
-        ldr r3, [sp, #200]
-        str r2, [sp, #12]
         subs r1, r1, #4
         blo 6f
+        ldr r3, [sp, #200]
         str r1, [sp, #44]
+        str r2, [sp, #12]
         add r3, r0, r3, lsl #4
         str r3, [sp, #24]
     3:
@@ -333,9 +328,12 @@ macro_rules! fours {
         bne 3b
         ldr r0, [sp, #36]
         ldr r2, [sp, #40]
+        ldr r4, [sp, #44]
         add.w r0, r0, #576
         add r2, r2, r1, lsl #2
-        strd r0, r2, [sp, #36]
+        mov r1, r4
+        str r0, [sp, #36]
+        str r2, [sp, #40]
         b 2b
     6:
         adds r1, r1, #4
@@ -361,25 +359,21 @@ macro_rules! kernel_3x3 {
             zero_point: i32,
         ) {
             naked_asm!(concat!(
-                open!(),
+                open!($columns_shift),
                 $fours,
                 r"
             8:
-                ldr r2, [sp, #40]
-                ldr r0, [sp, #36]
-                ldr r3, [sp, #200]
-                ldr r1, [sp, #44]
+                ldr r3, [sp, #60]
                 ldr r4, [sp, #196]
+                str r1, [sp, #44]
                 str r2, [sp, #12]
                 cmp r1, #1
                 it eq
                 moveq r4, #0
                 str r4, [sp, #16]
-                lsrs r3, r3, #1
-                add r3, r0, r3, lsl #",
-                $columns_shift,
-                r"
+                add r3, r3, r0
                 str r3, [sp, #24]
+                cmp r3, r0
                 beq 4f
             3:
                 ",
@@ -412,35 +406,43 @@ macro_rules! kernel_3x3 {
                 bne 3b
             4:
                 ldr r1, [sp, #200]
-                ldr r2, [sp, #20]
+                ldr r3, [sp, #20]
                 lsls r1, r1, #31
-                beq 5f
-                cbz r2, 5f
+                bne 9f
+            5:
+                ldr r0, [sp, #36]
+                ldr r2, [sp, #40]
+                ldr r3, [sp, #196]
+                ldr r1, [sp, #44]
+                add.w r0, r0, #",
+                $band_bytes,
+                r"
+                add r2, r2, r3, lsl #1
+                str r0, [sp, #36]
+                str r2, [sp, #40]
+                subs r1, r1, #2
+                bgt 8b
+            7:
+                ldr r0, [sp, #52]
+                add r1, sp, #160
+                cmp r0, r1
+                bne 1b
+                add sp, sp, #160
+                pop {{r4-r11, pc}}
+            9:
                 movs r1, #0
+                cbz r3, 10f
                 add.w r3, r0, #",
                 $column_bytes,
                 r"
                 str r1, [sp, #20]
                 str r3, [sp, #24]
                 b 3b
-            5:
+            10:
                 ldr r1, [sp, #56]
                 str r1, [sp, #20]
-                ldr r0, [sp, #36]
-                ldr r2, [sp, #40]
-                ldr r1, [sp, #196]
-                ldr r3, [sp, #44]
-                add.w r0, r0, #",
-                $band_bytes,
-                r"
-                add r2, r2, r1, lsl #1
-                strd r0, r2, [sp, #36]
-                subs r3, r3, #2
-                str r3, [sp, #44]
-                bgt 8b
-            7:
-                ",
-                close!()
+                b 5b
+                "
             ))
         }
     };

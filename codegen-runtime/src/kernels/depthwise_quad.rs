@@ -49,7 +49,7 @@ pub struct Params {
 }
 
 /// Output rows of the longest step with stride 1.
-pub const MOST_ROWS: usize = 8;
+pub const MOST_ROWS: usize = 16;
 
 /// Outputs along a row in the longest strip with stride 1.
 pub const MOST_COLUMNS: usize = STRIP_COLUMNS - 2;

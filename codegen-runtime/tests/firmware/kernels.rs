@@ -347,8 +347,8 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
             return [size, pad, (size + pad + after - 3) / stride + 1];
         }
     };
-    let (h, w, channels) = (axis(rng, 11), axis(rng, 36), rng.size(4, 13));
-    let (rows, columns) = (rng.size(1, 8 / stride), 2 * rng.size(1, 8 / stride));
+    let (h, w, channels) = if rng.chance(2) { (axis(rng, 11), axis(rng, 36), rng.size(4, 13)) } else { (axis(rng, 36), axis(rng, 11), rng.size(4, 13)) };
+    let (rows, columns) = (rng.size(1, 16 / stride), 2 * rng.size(1, 8 / stride));
     let zero_point = rng.size(0, 255) as i32 - 128;
     memory.refill(rng, ARENA);
     memory.blocks(rng, 1, 1);

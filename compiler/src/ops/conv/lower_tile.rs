@@ -110,7 +110,7 @@ fn quad(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Op
         pad_top: window.pads.top,
         pad_left: window.pads.left,
         pad_code: input.code(f64::from(conv.pad_value)),
-        rows: depthwise_quad::MOST_ROWS / stride,
+        rows: even_steps(out_h, depthwise_quad::MOST_ROWS / stride),
         columns: even_parts(out_w, depthwise_quad::MOST_COLUMNS / stride),
         zero_point: out.zero_point,
     };
@@ -126,4 +126,13 @@ fn quad(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Op
 /// is even too.
 fn even_parts(len: usize, most: usize) -> usize {
     len.div_ceil(len.div_ceil(most)).next_multiple_of(2)
+}
+
+/// Rows of a step: the fewest of as few steps as there can be, but whole fours
+/// where that leaves fewer rows over, which go by twos.
+fn even_steps(rows: usize, most: usize) -> usize {
+    let least = rows.div_ceil(rows.div_ceil(most));
+    let twos = |step: usize| rows / step * (step % 4).div_ceil(2) + (rows % step % 4).div_ceil(2);
+    let fours = least.next_multiple_of(4).min(most);
+    if twos(fours) < twos(least) { fours } else { least }
 }
