@@ -60,7 +60,7 @@ fn every_form_gives_the_references_bytes() {
         let steps: Vec<(NodeId, Lowered)> = forms(&net)
             .into_iter()
             .map(|(id, mut all)| {
-                assert!(all.len() >= 3, "plain, tiles of two, tiles of four, perhaps sparse");
+                assert!(all.len() >= 4, "plain, three kinds of tiles, perhaps sparse");
                 (id, all.swap_remove(pick(all.len())))
             })
             .collect();
@@ -77,7 +77,7 @@ fn every_form_gives_the_references_bytes() {
 
 #[test]
 fn extreme_weights_are_exact_or_plain() {
-    for (weight, channels, expected) in [(127, 8, 3), (-127, 8, 3), (127, 240, 2)] {
+    for (weight, channels, expected) in [(127, 8, 4), (-127, 8, 4), (127, 240, 3)] {
         let mut net = Net::new("extreme", 5);
         let x = net.input("x", &[1, 6, 6, channels], QuantParams::new(0.05, -128));
         let y = net.conv("conv", x, 3, 1, 1, 8);
@@ -85,7 +85,7 @@ fn extreme_weights_are_exact_or_plain() {
         let node = net.module.graph.producer(y).unwrap();
         let layer = net.module.quant.layers.get_mut(&node).unwrap();
         layer.weights.fill(weight);
-        // 240 * 9 * 127 * 128 is above 2^25 and below 2^29.
+        // 240 * 9 * 127 * 128 is above 2^25 and below 2^27.
         let mut all = forms(&net);
         assert_eq!(all[0].1.len(), expected, "{channels} channels of {weight}");
         let (id, last) = (all[0].0, all[0].1.pop().unwrap());
@@ -111,12 +111,11 @@ fn other_convolutions_have_one_form() {
     }
 }
 
-/// Four layers of different channels over maps of different size.
+/// Three layers with forms, of different channels over maps of different size.
 fn tower() -> Net {
     let mut net = Net::new("tower", 9);
     let mut value = net.input("x", &[1, 16, 16, 8], QuantParams::new(0.05, -20));
-    for (name, stride, channels) in [("a", 1, 8), ("b", 1, 16), ("shrink", 2, 16), ("c", 1, 16), ("d", 1, 20)]
-    {
+    for (name, stride, channels) in [("a", 1, 16), ("shrink", 2, 16), ("c", 1, 16), ("d", 1, 20)] {
         value = net.conv(name, value, 3, stride, 1, channels);
     }
     net.output(value);
@@ -137,7 +136,7 @@ fn speed_is_the_best_of_all_combinations_that_fit() {
     let mut net = tower();
     let all = forms(&net);
     let count: usize = all.iter().map(|(_, forms)| forms.len()).product();
-    assert_eq!(count, 81);
+    assert_eq!(count, 64);
     let plans: Vec<Plan> = (0..count)
         .map(|mut index| {
             let steps = all.iter().map(|(id, forms)| {
@@ -275,6 +274,6 @@ fn balanced_and_size_pay_no_more_than_the_weights() {
     assert_eq!(winograd_calls(&plain.0), 0);
     assert_eq!(plain.0, small.0);
     let goal = |(_, reason): &(String, Reason)| *reason == Reason::Goal;
-    assert_eq!(plain.1.len(), 4, "layers with a choice");
+    assert_eq!(plain.1.len(), 3, "layers with a choice");
     assert!(plain.1.iter().all(|choice| choice.saved_cycles == 0 && choice.passed_over.iter().all(goal)));
 }

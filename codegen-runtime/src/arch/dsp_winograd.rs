@@ -11,7 +11,7 @@ use super::portable::winograd_block_bytes;
 
 /// See [`super::portable::winograd_products`].
 #[inline(always)]
-pub fn winograd_products<const S: usize>(
+pub fn winograd_products<const SY: usize, const SX: usize>(
     inputs: Bytes<'_>,
     pairs: usize,
     block: Consts<'_>,
@@ -19,16 +19,17 @@ pub fn winograd_products<const S: usize>(
 ) {
     // One pair is beside the loop, which has at least another one.
     if pairs < 2 {
-        return super::portable::winograd_products::<S>(inputs, pairs, block, products);
+        return super::portable::winograd_products::<SY, SX>(inputs, pairs, block, products);
     }
-    let block = block.pointer(0, winograd_block_bytes::<S>(pairs));
-    let kernel = match (S, pairs) {
-        (4, _) => products_4,
-        (_, 8) => products_6_8,
-        (_, 16) => products_6_16,
-        _ => products_6,
+    let block = block.pointer(0, winograd_block_bytes::<SY, SX>(pairs));
+    let kernel = match (SY * SX, pairs) {
+        (16, _) => products_16,
+        (24, _) => products_24,
+        (_, 8) => products_36_8,
+        (_, 16) => products_36_16,
+        _ => products_36,
     };
-    let (inputs, products) = (inputs.pointer(0, 8 * S * S * pairs), products.pointer(0, 32 * S * S));
+    let (inputs, products) = (inputs.pointer(0, 8 * SY * SX * pairs), products.pointer(0, 32 * SY * SX));
     // SAFETY: the inputs, the block's words and the products are accessed:
     // resolved above.
     unsafe { kernel(inputs, block.wrapping_add(32), products, pairs) }
@@ -168,8 +169,9 @@ macro_rules! products {
     };
 }
 
-products!(products_4, "128", "512");
-products!(products_6, "288", "1152");
+products!(products_16, "128", "512");
+products!(products_24, "192", "768");
+products!(products_36, "288", "1152");
 
 // The same for as many pairs as `$body` holds, which leaves r0 at the next position
 // and r1 at its words: without the loop, 19 cycles a position beside the pairs.
@@ -206,7 +208,7 @@ macro_rules! products_unrolled {
 }
 
 products_unrolled!(
-    products_6_8,
+    products_36_8,
     "1152",
     concat!(
         ".irp i, 1, 2, 3, 4, 5, 6, 7\n",
@@ -219,7 +221,7 @@ products_unrolled!(
     )
 );
 products_unrolled!(
-    products_6_16,
+    products_36_16,
     "1152",
     concat!(
         ".irp i, 1, 2, 3, 4, 5, 6, 7\n",

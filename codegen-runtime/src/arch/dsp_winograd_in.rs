@@ -14,8 +14,8 @@ use super::super::view::Bytes;
 
 /// See [`super::portable::winograd_input`].
 #[inline(always)]
-pub fn winograd_input<const S: usize>(
-    rows: [Bytes<'_>; S],
+pub fn winograd_input<const SY: usize, const SX: usize>(
+    rows: [Bytes<'_>; SY],
     pixel: usize,
     quads: usize,
     inputs: Bytes<'_>,
@@ -24,9 +24,13 @@ pub fn winograd_input<const S: usize>(
     if quads == 0 {
         return;
     }
-    let rows = rows.map(|row| row.pointer(0, (S - 1) * pixel + 4 * quads).cast_const());
-    let inputs = inputs.pointer(0, 16 * S * S * quads).wrapping_add(4 * tile);
-    let kernel = if S == 4 { input_4 } else { input_6 };
+    let rows = rows.map(|row| row.pointer(0, (SX - 1) * pixel + 4 * quads).cast_const());
+    let inputs = inputs.pointer(0, 16 * SY * SX * quads).wrapping_add(4 * tile);
+    let kernel = match (SY, SX) {
+        (4, 4) => input_4,
+        (4, _) => input_4x6,
+        _ => input_6,
+    };
     // SAFETY: of each row, 4 bytes a group of channels of each of its pixels are
     // read; of the inputs, of every 8 bytes the 4 of this tile are accessed: all
     // resolved above.
@@ -184,11 +188,10 @@ macro_rules! input {
     };
 }
 
-input!(
-    input_6,
-    "6",
-    "48",
-    "288",
+// The rows of a tile of six columns; where the results of the second pair of
+// channels go.
+macro_rules! row_6 {
+    ($to0:literal $to1:literal $to2:literal $to3:literal $to4:literal $to5:literal) => {
     concat!(
         r"
         ldr.w r4, [r0]
@@ -224,9 +227,18 @@ input!(
             sxtb16 r12, r6, ror #8
             sxtb16 r0, r4, ror #8
             ",
-            "288" "296" "304" "312" "320" "328"
+            $to0 $to1 $to2 $to3 $to4 $to5
         )
-    ),
+    )
+    };
+}
+
+input!(
+    input_6,
+    "6",
+    "48",
+    "288",
+    row_6!("288" "296" "304" "312" "320" "328"),
     concat!(
         r"
         .irp i, 0, 1, 2, 3, 4, 5
@@ -243,6 +255,29 @@ input!(
             ldr r0, [r2, #8*\i]
             ",
             "8*\\i" "8*\\i+48" "8*\\i+96" "8*\\i+144" "8*\\i+192" "8*\\i+240"
+        ),
+        ".endr"
+    )
+);
+
+input!(
+    input_4x6,
+    "4",
+    "48",
+    "192",
+    row_6!("192" "200" "208" "216" "224" "232"),
+    concat!(
+        r"
+        .irp i, 0, 1, 2, 3, 4, 5
+        ",
+        transform_4!(
+            r"
+            ldr r8, [r2, #8*\i]
+            ldr r9, [r2, #8*\i+48]
+            ldr r10, [r2, #8*\i+96]
+            ldr r11, [r2, #8*\i+144]
+            ",
+            "8*\\i" "8*\\i+48" "8*\\i+96" "8*\\i+144"
         ),
         ".endr"
     )

@@ -13,10 +13,10 @@ use super::super::view::{Bytes, Consts};
 
 /// See [`super::portable::winograd_output`].
 #[inline(always)]
-pub fn winograd_output<const S: usize, const O: usize>(
+pub fn winograd_output<const SY: usize, const SX: usize, const OY: usize, const OX: usize>(
     products: Bytes<'_>,
     block: Consts<'_>,
-    outs: [Bytes<'_>; O],
+    outs: [Bytes<'_>; OY],
     pixel: usize,
     channels: usize,
     zero_point: i32,
@@ -24,9 +24,13 @@ pub fn winograd_output<const S: usize, const O: usize>(
     if channels == 0 {
         return;
     }
-    let outs = outs.map(|out| out.pointer(0, (O - 1) * pixel + channels));
-    let products = products.pointer(0, 32 * (S * S - 1) + 4 * channels);
-    let kernel = if S == 4 { output_4 } else { output_6 };
+    let outs = outs.map(|out| out.pointer(0, (OX - 1) * pixel + channels));
+    let products = products.pointer(0, 32 * (SY * SX - 1) + 4 * channels);
+    let kernel = match (SY, SX) {
+        (4, 4) => output_4,
+        (4, _) => output_4x6,
+        _ => output_6,
+    };
     // SAFETY: of each position's 32 bytes of products, 4 bytes a channel are
     // accessed, of the block the biases and multipliers, of each output `channels`
     // bytes of each of its pixels: resolved above and here.
@@ -97,7 +101,7 @@ macro_rules! back_4 {
     };
 }
 
-// A row of four outputs, at #$out of the stack: r1 = inverse of 9, r2 = bias,
+// A row of four outputs, at #$out of the stack: r1 = inverse of 9 or 3, r2 = bias,
 // r3 = m, r10 = zero point, r11 = bytes of a pixel.
 macro_rules! codes_6 {
     ($back:expr, $out:literal, $shift0:literal $shift1:literal $shift2:literal) => {
@@ -272,5 +276,28 @@ output!(
         constants!(),
         codes_4!(back_4!("0" "32" "64" "96"), "0"),
         codes_4!(back_4!("128" "160" "192" "224"), "4")
+    )
+);
+
+output!(
+    output_4x6,
+    "{{r4, r5}}",
+    concat!(
+        r"
+        .irp i, 0, 1, 2, 3, 4, 5
+        ",
+        back_4!("32*\\i" "32*\\i+192" "32*\\i+384" "32*\\i+576"),
+        r"
+        str r4, [r0, #32*\i]
+        str r5, [r0, #32*\i+192]
+        .endr
+        ",
+        constants!(),
+        r"
+        mov r1, #0xAAAAAAAA
+        adds r1, #1
+        ",
+        codes_6!(back_6!("0" "32" "64" "96" "128" "160"), "0", "4" "3" "2"),
+        codes_6!(back_6!("192" "224" "256" "288" "320" "352"), "4", "4" "3" "2")
     )
 );

@@ -6,7 +6,7 @@
 //! saturates to int8; all arithmetic is exact modulo 2^32 (docs/numerics.md says
 //! why that is enough), so that the codes are those of the plain convolution.
 //!
-//! A tile of `tile` x `tile` outputs is made from `tile + 2` rows and columns of
+//! A tile of `tile_h` x `tile_w` outputs is made from two rows and columns more of
 //! input: these are transformed once, multiplied position by position with
 //! weights that were transformed when the model was compiled, and summed over the
 //! channels; what comes out is transformed back.
@@ -42,8 +42,10 @@ pub struct Params {
     pub pad_left: usize,
     /// What positions outside the input read as.
     pub pad_code: i8,
-    /// Rows and columns of outputs that are made at once: 2 or 4.
-    pub tile: usize,
+    /// Rows of outputs that are made at once: 2 or 4.
+    pub tile_h: usize,
+    /// Columns of outputs that are made at once: `tile_h` or 4.
+    pub tile_w: usize,
     /// The code of real zero in the output.
     pub zero_point: i32,
 }
@@ -51,7 +53,7 @@ pub struct Params {
 impl Params {
     /// Positions of a transformed tile.
     const fn positions(&self) -> usize {
-        (self.tile + 2) * (self.tile + 2)
+        (self.tile_h + 2) * (self.tile_w + 2)
     }
 
     /// Channels of the input, filled up to a multiple of four.
@@ -65,7 +67,7 @@ impl Params {
 const fn parts(p: &Params) -> [usize; 3] {
     let transformed = 4 * p.filled() * p.positions();
     let (codes, products) = (p.filled() * p.positions(), 32 * p.positions());
-    [transformed, if codes > products { codes } else { products }, 4 * p.tile * p.tile]
+    [transformed, if codes > products { codes } else { products }, 4 * p.tile_h * p.tile_w]
 }
 
 /// Private bytes of the arena that the kernel needs, 4-byte aligned.
@@ -81,7 +83,7 @@ pub fn run(p: &Params, consts: Consts<'_>, input: Bytes<'_>, output: Bytes<'_>, 
     let mut oy = 0;
     while oy < p.out_h {
         let left = p.out_h - oy;
-        let count = if left < p.tile { left } else { p.tile };
+        let count = if left < p.tile_h { left } else { p.tile_h };
         let mut outs = [output; 4];
         for (y, out) in outs.iter_mut().take(count).enumerate() {
             *out = output.sub((oy + y) * out_row, out_row);
@@ -93,7 +95,7 @@ pub fn run(p: &Params, consts: Consts<'_>, input: Bytes<'_>, output: Bytes<'_>, 
     }
 }
 
-/// `outs.len()` output rows, at most `tile`, from the `tile + 2` input rows
+/// `outs.len()` output rows, at most `tile_h`, from the `tile_h + 2` input rows
 /// (rows beyond these are not looked at) that begin with the first one's window.
 #[inline(always)]
 pub fn step(
@@ -103,17 +105,17 @@ pub fn step(
     outs: &[Bytes<'_>],
     scratch: Bytes<'_>,
 ) {
-    // Two variants, of which only those that the parameters ask for are linked.
-    if p.tile == 2 {
-        strip::<4, 2>(p, consts, rows, outs, scratch);
-    } else {
-        strip::<6, 4>(p, consts, rows, outs, scratch);
+    // Three variants, of which only those that the parameters ask for are linked.
+    match (p.tile_h, p.tile_w) {
+        (2, 2) => strip::<4, 4, 2, 2>(p, consts, rows, outs, scratch),
+        (2, _) => strip::<4, 6, 2, 4>(p, consts, rows, outs, scratch),
+        _ => strip::<6, 6, 4, 4>(p, consts, rows, outs, scratch),
     }
 }
 
-/// Tiles of `O` x `O` outputs from `S` x `S` inputs, two at a time along the row.
+/// Tiles of `OY` x `OX` outputs from `SY` x `SX` inputs, two at a time along the row.
 #[inline(never)]
-fn strip<const S: usize, const O: usize>(
+fn strip<const SY: usize, const SX: usize, const OY: usize, const OX: usize>(
     p: &Params,
     consts: Consts<'_>,
     rows: &[Option<Bytes<'_>>],
@@ -123,16 +125,16 @@ fn strip<const S: usize, const O: usize>(
     let pairs = p.filled() / 2;
     let [transformed, shared, beside] = parts(p);
     let inputs = scratch.sub(0, transformed);
-    let codes = scratch.sub(transformed, p.filled() * S * S);
-    let products = scratch.sub(transformed, 32 * S * S);
+    let codes = scratch.sub(transformed, p.filled() * SY * SX);
+    let products = scratch.sub(transformed, 32 * SY * SX);
     let beside = scratch.sub(transformed + shared, beside);
-    let block_bytes = arch::winograd_block_bytes::<S>(pairs);
+    let block_bytes = arch::winograd_block_bytes::<SY, SX>(pairs);
     let mut first = 0;
     while first < p.out_w {
-        let tiles = if first + O < p.out_w { 2 } else { 1 };
+        let tiles = if first + OX < p.out_w { 2 } else { 1 };
         for tile in 0..tiles {
-            let from = gather::<S>(p, rows, rows::first(first + tile * O, 1, p.pad_left), codes);
-            arch::winograd_input::<S>(from, p.filled(), pairs / 2, inputs, tile);
+            let from = gather::<SY, SX>(p, rows, rows::first(first + tile * OX, 1, p.pad_left), codes);
+            arch::winograd_input::<SY, SX>(from, p.filled(), pairs / 2, inputs, tile);
         }
         let mut channel = 0;
         let mut at = 0;
@@ -140,25 +142,32 @@ fn strip<const S: usize, const O: usize>(
             let block = consts.sub(at, block_bytes);
             let left = p.out_c - channel;
             let channels = if left < 4 { left } else { 4 };
-            arch::winograd_products::<S>(inputs, pairs, block, products);
+            arch::winograd_products::<SY, SX>(inputs, pairs, block, products);
             for tile in 0..tiles {
-                let column = first + tile * O;
-                let products = products.sub(16 * tile, 32 * S * S - 16 * tile);
+                let column = first + tile * OX;
+                let products = products.sub(16 * tile, 32 * SY * SX - 16 * tile);
                 let left = p.out_w - column;
-                if left >= O && outs.len() == O {
-                    let mut to = [beside; O];
+                if left >= OX && outs.len() == OY {
+                    let mut to = [beside; OY];
                     for (to, out) in to.iter_mut().zip(outs) {
-                        *to = out.sub(column * p.out_c + channel, (O - 1) * p.out_c + channels);
+                        *to = out.sub(column * p.out_c + channel, (OX - 1) * p.out_c + channels);
                     }
-                    arch::winograd_output::<S, O>(products, block, to, p.out_c, channels, p.zero_point);
+                    arch::winograd_output::<SY, SX, OY, OX>(
+                        products,
+                        block,
+                        to,
+                        p.out_c,
+                        channels,
+                        p.zero_point,
+                    );
                 } else {
                     // Outputs that do not exist are computed, but beside the tensor.
-                    let mut to = [beside; O];
+                    let mut to = [beside; OY];
                     for (y, to) in to.iter_mut().enumerate() {
-                        *to = beside.sub(y * 4 * O, 4 * O);
+                        *to = beside.sub(y * 4 * OX, 4 * OX);
                     }
-                    arch::winograd_output::<S, O>(products, block, to, 4, channels, p.zero_point);
-                    let width = if left < O { left } else { O };
+                    arch::winograd_output::<SY, SX, OY, OX>(products, block, to, 4, channels, p.zero_point);
+                    let width = if left < OX { left } else { OX };
                     for (to, out) in to.into_iter().zip(outs) {
                         for x in 0..width {
                             let pixel = out.sub((column + x) * p.out_c + channel, channels);
@@ -172,28 +181,28 @@ fn strip<const S: usize, const O: usize>(
             channel += 4;
             at += block_bytes;
         }
-        first += 2 * O;
+        first += 2 * OX;
     }
 }
 
 /// The rows of a tile from column `first` on: where they lie if all their columns
 /// and groups of four channels exist, otherwise copied to `codes`.
 #[inline(always)]
-fn gather<'a, const S: usize>(
+fn gather<'a, const SY: usize, const SX: usize>(
     p: &Params,
     rows: &[Option<Bytes<'a>>],
     first: isize,
     codes: Bytes<'a>,
-) -> [Bytes<'a>; S] {
+) -> [Bytes<'a>; SY] {
     let filled = p.filled();
-    let inside = first >= 0 && first as usize + S <= p.in_w && p.in_c == filled;
-    let mut from = [codes; S];
+    let inside = first >= 0 && first as usize + SX <= p.in_w && p.in_c == filled;
+    let mut from = [codes; SY];
     for (y, from) in from.iter_mut().enumerate() {
         *from = match rows.get(y).copied().flatten() {
-            Some(row) if inside => row.sub(first as usize * filled, S * filled),
+            Some(row) if inside => row.sub(first as usize * filled, SX * filled),
             row => {
-                let to = codes.sub(y * S * filled, S * filled);
-                copy::<S>(p, row, first, to);
+                let to = codes.sub(y * SX * filled, SX * filled);
+                copy::<SX>(p, row, first, to);
                 to
             }
         };

@@ -403,13 +403,14 @@ fn winograd(memory: &mut Memory, rng: &mut Rng, case: usize) {
             return [size, pad, size + pad + after - 2];
         }
     };
-    let (h, w, tile) = (axis(rng), axis(rng), 2 + 2 * (case % 2));
+    let (h, w) = (axis(rng), axis(rng));
+    let (tile_h, tile_w) = [(2, 2), (2, 4), (4, 4)][case % 3];
     let (in_c, out_c) = (rng.size(1, 12) * if rng.chance(2) { 4 } else { 1 }, rng.size(1, 9));
     let (in_c, zero_point) = (in_c.min(32), rng.size(0, 255) as i32 - 128);
     memory.refill(rng, ARENA);
     // Any weights and biases; multipliers keep their sign.
-    let positions = (tile + 2) * (tile + 2);
-    let block = portable::winograd_block_bytes::<1>(positions * in_c.div_ceil(4) * 2);
+    let positions = (tile_h + 2) * (tile_w + 2);
+    let block = portable::winograd_block_bytes::<1, 1>(positions * in_c.div_ceil(4) * 2);
     for block in memory.stream[..block * out_c.div_ceil(4)].chunks_exact_mut(block) {
         for byte in block.iter_mut() {
             *byte = rng.bits() as u8;
@@ -434,7 +435,8 @@ fn winograd(memory: &mut Memory, rng: &mut Rng, case: usize) {
                 pad_top: h[1],
                 pad_left: w[1],
                 pad_code: -7,
-                tile,
+                tile_h,
+                tile_w,
                 zero_point,
             };
             let arena = run($arena, 0);
@@ -448,7 +450,7 @@ fn winograd(memory: &mut Memory, rng: &mut Rng, case: usize) {
     }
     call!(kernels::conv_winograd, &mut memory.fast);
     call!(plain::kernels::conv_winograd, &mut memory.portable);
-    memory.compare(c"conv_winograd", case, &[h[0], w[0], in_c, out_c, tile]);
+    memory.compare(c"conv_winograd", case, &[h[0], w[0], in_c, out_c, tile_h, tile_w]);
 }
 
 #[unsafe(no_mangle)]

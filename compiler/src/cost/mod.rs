@@ -65,13 +65,17 @@ fn conv_tile_cycles(p: &conv_tile::Params) -> usize {
 /// For two tiles at a time: transforming the inputs, 16 cycles for each pair of inputs
 /// at each position of a block of four channels, transforming the products.
 fn conv_winograd_cycles(p: &conv_winograd::Params) -> usize {
-    let positions = (p.tile + 2) * (p.tile + 2);
-    let (tiles, strips) = (p.out_w.div_ceil(p.tile), p.out_h.div_ceil(p.tile));
+    let positions = (p.tile_h + 2) * (p.tile_w + 2);
+    let (tiles, strips) = (p.out_w.div_ceil(p.tile_w), p.out_h.div_ceil(p.tile_h));
     let pairs = p.in_c.div_ceil(4) * 2;
     // Around the pairs of a position; two numbers of pairs are unrolled.
-    let position = if p.tile == 4 && [8, 16].contains(&pairs) { 19 } else { 38 };
+    let position = if p.tile_h == 4 && [8, 16].contains(&pairs) { 19 } else { 38 };
     // Of one tile: four channels of inputs, one channel of outputs.
-    let (quad, output) = if p.tile == 2 { (280, 110) } else { (1000, 330) };
+    let (quad, output) = match (p.tile_h, p.tile_w) {
+        (2, 2) => (310, 110),
+        (2, _) => (650, 190),
+        _ => (1000, 330),
+    };
     let inputs = 150 + quad * pairs / 2;
     let products = tiles.div_ceil(2) * p.out_c.div_ceil(4) * (60 + positions * (position + 16 * pairs));
     strips * (products + tiles * (inputs + 30 * p.out_c.div_ceil(4) + output * p.out_c))

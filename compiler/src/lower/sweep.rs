@@ -236,7 +236,7 @@ impl Kernel {
                 stride: 1,
                 pad: p.pad_top,
                 dilation: 1,
-                rows_per_step: p.tile,
+                rows_per_step: p.tile_h,
             })),
             // Channel after channel over the rows of a step.
             Kernel::DepthwiseQuad(p) => {

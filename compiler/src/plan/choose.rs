@@ -101,7 +101,7 @@ pub enum Reason {
 /// The name of a kernel in a form, with what distinguishes its forms.
 pub fn form_name(kernel: &Kernel) -> String {
     match kernel {
-        Kernel::ConvWinograd(p) => format!("conv_winograd F({0}x{0})", p.tile),
+        Kernel::ConvWinograd(p) => format!("conv_winograd F({}x{})", p.tile_h, p.tile_w),
         _ => family(kernel).name.to_owned(),
     }
 }

@@ -15,40 +15,51 @@ use crate::ir::{Graph, NodeId};
 use crate::lower::{Call, Kernel, LowerError, Lowered, Packer};
 use crate::quant::{LayerQuant, QuantTable};
 
-/// Rows and columns of outputs that a tile makes.
+/// Rows or columns of outputs that a tile makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tile {
-    /// 16 positions: 32 bytes for a kernel of 9 weights.
+enum Side {
     Two,
-    /// 36 positions: 72 bytes for a kernel of 9 weights.
     Four,
 }
 
-impl Tile {
-    /// The sizes there are, by their constants.
-    pub const ALL: [Tile; 2] = [Tile::Two, Tile::Four];
-
+impl Side {
     fn outputs(self) -> usize {
         match self {
-            Tile::Two => 2,
-            Tile::Four => 4,
+            Side::Two => 2,
+            Side::Four => 4,
         }
     }
 
     /// Rows of the kernel transform, scaled to integers.
     fn matrix(self) -> &'static [[i32; 3]] {
         match self {
-            Tile::Two => &[[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]],
-            Tile::Four => &[[6, 0, 0], [-1, -1, -1], [-1, 1, -1], [1, 2, 4], [1, -2, 4], [0, 0, 6]],
+            Side::Two => &[[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]],
+            Side::Four => &[[6, 0, 0], [-1, -1, -1], [-1, 1, -1], [1, 2, 4], [1, -2, 4], [0, 0, 6]],
         }
     }
 
-    /// The largest power of two that a sum is scaled by before it is shifted back.
+    /// Its part in the largest power of two by which a sum is scaled before it is
+    /// shifted back.
     fn shift(self) -> u32 {
         match self {
-            Tile::Two => 2,
-            Tile::Four => 6,
+            Side::Two => 1,
+            Side::Four => 3,
         }
+    }
+}
+
+/// Rows and columns of a tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tile(Side, Side);
+
+impl Tile {
+    /// The tiles there are, by their constants: 32, 48 and 72 bytes for a kernel of 9
+    /// weights.
+    pub const ALL: [Tile; 3] =
+        [Tile(Side::Two, Side::Two), Tile(Side::Two, Side::Four), Tile(Side::Four, Side::Four)];
+
+    fn shift(self) -> u32 {
+        self.0.shift() + self.1.shift()
     }
 }
 
@@ -93,7 +104,8 @@ pub fn lower(
         pad_top: window.pads.top,
         pad_left: window.pads.left,
         pad_code: input.code(f64::from(conv.pad_value)),
-        tile: tile.outputs(),
+        tile_h: tile.0.outputs(),
+        tile_w: tile.1.outputs(),
         zero_point: out.zero_point,
     };
     Ok(Some(Lowered::one(Call {
@@ -123,8 +135,8 @@ fn pack(bias: &[i32], layer: &LayerQuant, in_c: usize, tile: Tile) -> Option<Vec
         let four = first..first + 4;
         packer = packer.i32s(four.clone().map(|c| bias.get(c).copied().unwrap_or(0)));
         packer = packer.i32s(four.clone().map(|c| layer.multipliers.get(c).map_or(0, |m| m.m)));
-        for row in tile.matrix() {
-            for column in tile.matrix() {
+        for row in tile.0.matrix() {
+            for column in tile.1.matrix() {
                 for pair in (0..in_c).step_by(4).flat_map(|quad| [quad, quad + 1]) {
                     for (channel, input) in four.clone().flat_map(|c| [(c, pair), (c, pair + 2)]) {
                         let transformed: i32 = (0..9)
