@@ -66,8 +66,10 @@ impl Extent {
 /// A run of activation bytes, which other views may overlap.
 ///
 /// An index or range must lie inside the run; see the module's text for who
-/// guarantees that. In a checked build every method panics otherwise.
+/// guarantees that. In a checked build every method panics otherwise; in others a
+/// view is its address.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(any(miri, feature = "checked")), repr(transparent))]
 pub struct Bytes<'a> {
     start: NonNull<i8>,
     extent: Extent,

@@ -8,18 +8,22 @@ use tinyc_runtime::kernels::{conv_tile, dense_tile, depthwise_quad};
 use tinyc_runtime::requant::Out;
 use tinyc_runtime::view::Bytes;
 
-/// The blob of a layer whose weights are `[channel][run][run_len]`, each run
-/// filled up to a multiple of four inputs.
+/// The blob of a layer whose weights are `[channel][run][run_len]`: the whole groups
+/// of four inputs of each run, then what is left of each run.
 fn pack(layer: &Layer, run_len: usize, dual: bool) -> Blob {
     let channels = layer.bias.len();
     let taps = layer.weights.len() / channels;
-    let filled = run_len.next_multiple_of(4);
+    let (runs, whole) = (taps / run_len, run_len / 4 * 4);
     let weight = |channel: usize, input: usize| {
-        let (run, at) = (input / filled, input % filled);
-        match channel < channels && at < run_len {
-            true => i64::from(layer.weights[channel * taps + run * run_len + at]),
-            false => 0,
-        }
+        let aside = input.wrapping_sub(runs * whole);
+        let at = match input < runs * whole {
+            true => input / whole * run_len + input % whole,
+            false if aside < taps - runs * whole => {
+                aside / (run_len - whole) * run_len + whole + aside % (run_len - whole)
+            }
+            false => return 0,
+        };
+        if channel < channels { i64::from(layer.weights[channel * taps + at]) } else { 0 }
     };
     let or_zero = |values: &[i64], channel: usize| values.get(channel).copied().unwrap_or(0);
     let mut blob = Blob::new();
@@ -28,7 +32,7 @@ fn pack(layer: &Layer, run_len: usize, dual: bool) -> Blob {
             let (bias_a, bias_b) = (or_zero(&layer.bias, a), or_zero(&layer.bias, a + 1));
             blob.words(if dual { [256 * bias_b + bias_a, bias_a] } else { [bias_b, bias_a] });
         }
-        for quad in (0..taps / run_len * filled).step_by(4) {
+        for quad in (0..taps).step_by(4) {
             for input in [quad, quad + 1] {
                 for a in [first, first + 2] {
                     let (a0, a1) = (weight(a, input), weight(a, input + 2));

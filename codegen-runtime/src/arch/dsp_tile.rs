@@ -4,14 +4,17 @@
 //! assembly reads and writes the runs that its caller resolved through the view,
 //! and its own stack.
 //!
-//! The inner loop is one unrolled body, entered in its middle so that the last
-//! pass ends where the body ends. Eight accumulators, four operands and two pointers
-//! are all fourteen registers: what else the loop needs is on the stack.
+//! The inner loop is one unrolled body of two halves, entered in its middle so
+//! that the last pass ends where the body ends; the first two inputs are apart,
+//! since with them the accumulators of pixel 1 begin. Eight accumulators, four
+//! operands and two pointers are all fourteen registers: what else the loops need
+//! is on the stack. Pairs of pixels and blocks of channels go by without leaving.
 
 use core::arch::naked_asm;
 
 use super::super::view::{Bytes, Consts};
-use super::portable::block_bytes;
+use super::dsp_widen::{Spans, spans};
+use super::portable::{Windows, block_bytes};
 
 /// See [`super::portable::tiles_2x4`].
 #[inline(always)]
@@ -19,19 +22,75 @@ pub fn tiles_2x4<const DUAL: bool>(
     tile: Bytes<'_>,
     quads: usize,
     stream: Consts<'_>,
-    blocks: usize,
+    channels: usize,
     out: [Bytes<'_>; 2],
     zero_point: i32,
 ) {
-    if quads == 0 || blocks == 0 {
+    if quads == 0 || channels == 0 {
         return;
     }
-    let stream = stream.pointer(0, blocks * block_bytes(quads));
-    let [first, second] = out.map(|out| out.pointer(0, 4 * blocks));
+    let stream = stream.pointer(0, channels.div_ceil(4) * block_bytes(quads));
+    let [first, second] = out.map(|out| out.pointer(0, channels));
     let kernel = if DUAL { codes_2x4_dual } else { codes_2x4_plain };
-    // SAFETY: the tile's 16 bytes a group, the stream's blocks and 4 bytes a
-    // block of each output are accessed: resolved above.
-    unsafe { kernel(tile.pointer(0, 16 * quads), stream, first, second, 2 * quads, blocks, zero_point) }
+    let tile = tile.pointer(0, 16 * quads);
+    // SAFETY: the tile's 16 bytes a group, the stream's blocks and the channels of
+    // each output are accessed: resolved above. Without codes nothing is widened.
+    unsafe { call(kernel, (tile, stream, [first, second]), quads, channels, zero_point, Source::READY) }
+}
+
+/// See [`super::portable::pixels_2x4`].
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "they are the registers and the stack of one call")]
+pub fn pixels_2x4<const DUAL: bool>(
+    codes: Bytes<'_>,
+    step: usize,
+    tile: Bytes<'_>,
+    quads: usize,
+    stream: Consts<'_>,
+    channels: usize,
+    out: Bytes<'_>,
+    pairs: usize,
+    zero_point: i32,
+) {
+    if quads == 0 || channels == 0 || pairs == 0 {
+        return;
+    }
+    let stream = stream.pointer(0, channels.div_ceil(4) * block_bytes(quads));
+    let codes = codes.pointer(0, (2 * pairs - 1) * step + 4 * quads);
+    let out = out.pointer(0, 2 * pairs * channels);
+    let kernel = if DUAL { codes_2x4_dual } else { codes_2x4_plain };
+    let (tile, second) = (tile.pointer(0, 16 * quads), out.wrapping_add(channels));
+    // SAFETY: as for `tiles_2x4`, and the groups of four codes of every pixel are
+    // read: resolved above.
+    let source = Source { codes, step, pairs, ..Source::READY };
+    unsafe { call(kernel, (tile, stream, [out, second]), quads, channels, zero_point, source) }
+}
+
+/// See [`super::portable::windows_2x4`].
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "they are the registers and the stack of one call")]
+pub fn windows_2x4<const DUAL: bool>(
+    windows: Windows<'_>,
+    tile: Bytes<'_>,
+    quads: usize,
+    stream: Consts<'_>,
+    channels: usize,
+    out: Bytes<'_>,
+    pairs: usize,
+    zero_point: i32,
+) {
+    let Windows { rows, span, step, aside, last } = windows;
+    if quads == 0 || channels == 0 || pairs == 0 {
+        return;
+    }
+    let what = Spans::new(rows, span.len, span.pad_code, aside, last);
+    let stream = stream.pointer(0, channels.div_ceil(4) * block_bytes(quads));
+    let out = out.pointer(0, 2 * pairs * channels);
+    let kernel = if DUAL { codes_2x4_dual } else { codes_2x4_plain };
+    let (tile, second) = (tile.pointer(0, 16 * quads), out.wrapping_add(channels));
+    let source = Source { what: &what, first: span.first, step, pairs, ..Source::READY };
+    // SAFETY: as for `tiles_2x4`, and the windows are read as in `widen_rows`.
+    unsafe { call(kernel, (tile, stream, [out, second]), quads, channels, zero_point, source) }
 }
 
 /// See [`super::portable::sums_2x4`].
@@ -43,9 +102,59 @@ pub fn sums_2x4<const DUAL: bool>(tile: Bytes<'_>, quads: usize, stream: Consts<
     let mut sums = [[0; 4]; 2];
     let (tile, stream) = (tile.pointer(0, 16 * quads), stream.pointer(0, block_bytes(quads)));
     let kernel = if DUAL { raw_2x4_dual } else { raw_2x4_plain };
+    let outs = [sums.as_mut_ptr().cast(), core::ptr::null_mut()];
     // SAFETY: as for `tiles_2x4` with one block, and 32 bytes of results.
-    unsafe { kernel(tile, stream, sums.as_mut_ptr().cast(), 0, 2 * quads, 1) };
+    unsafe { call(kernel, (tile, stream, outs), quads, 4, 0, Source::READY) };
     sums
+}
+
+/// Where the tiles of a call come from.
+struct Source {
+    /// Pixels `step` bytes apart, or null.
+    codes: *const i8,
+    step: usize,
+    pairs: usize,
+    /// Windows over rows, the first one's inputs from byte `first` on, or null.
+    what: *const Spans,
+    first: usize,
+}
+
+impl Source {
+    /// One tile, which is ready.
+    const READY: Source =
+        Source { codes: core::ptr::null(), step: 0, pairs: 1, what: core::ptr::null(), first: 0 };
+}
+
+type Kernel = unsafe extern "C" fn(
+    tile: *mut i8,
+    stream: *const u8,
+    out0: *mut i8,
+    out1: *mut i8,
+    words: usize,
+    channels: usize,
+    zero_point: i32,
+    codes: *const i8,
+    step: usize,
+    pairs: usize,
+    what: *const Spans,
+    first: usize,
+);
+
+// SAFETY: of the caller, as the kernel's text says.
+#[inline(always)]
+unsafe fn call(
+    kernel: Kernel,
+    (tile, stream, [out0, out1]): (*mut i8, *const u8, [*mut i8; 2]),
+    quads: usize,
+    channels: usize,
+    zero_point: i32,
+    source: Source,
+) {
+    let Source { codes, step, pairs, what, first } = source;
+    // SAFETY: the caller's.
+    unsafe {
+        kernel(tile, stream, out0, out1, 2 * quads, channels, zero_point, codes, step, pairs, what, first)
+    }
 }
 
 // Two words of weights times a word of each pixel: 48 bytes, 15 cycles.
@@ -94,6 +203,53 @@ macro_rules! pair_2x4_plain {
     };
 }
 
+// The first two inputs: r6 to r9 hold where the block starts, in both pixels.
+macro_rules! first_2x4_dual {
+    () => {
+        r"
+        ldr r0, [sp, #32]
+        ldr r4, [r1]
+        ldr r5, [r1, #4]
+        ldr r2, [r0]
+        ldr r3, [r0, #4]
+        smlad r10, r4, r3, r6
+        smlad r6, r4, r2, r6
+        smlad r12, r5, r3, r8
+        smlad r8, r5, r2, r8
+        sxtb16 r4, r4
+        sxtb16 r5, r5
+        smlad r11, r4, r3, r7
+        smlad r7, r4, r2, r7
+        smlad lr, r5, r3, r9
+        smlad r9, r5, r2, r9
+        "
+    };
+}
+
+macro_rules! first_2x4_plain {
+    () => {
+        r"
+        ldr r0, [sp, #32]
+        ldr r4, [r1]
+        ldr r2, [r0]
+        ldr r3, [r0, #4]
+        sxtb16 r5, r4, ror #8
+        sxtb16 r4, r4
+        smlad r10, r5, r3, r6
+        smlad r6, r5, r2, r6
+        smlad r11, r4, r3, r7
+        smlad r7, r4, r2, r7
+        ldr r4, [r1, #4]
+        sxtb16 r5, r4, ror #8
+        sxtb16 r4, r4
+        smlad r12, r5, r3, r8
+        smlad r8, r5, r2, r8
+        smlad lr, r4, r3, r9
+        smlad r9, r4, r2, r9
+        "
+    };
+}
+
 // Channels 1 and 3 out of what 16-bit halves accumulated.
 macro_rules! split_2x4_dual {
     () => {
@@ -116,68 +272,150 @@ macro_rules! split_2x4_plain {
     };
 }
 
-// In: r0 = tile, r1 = stream, r2 and r3 = outputs (or results), then on the
-// stack words a pixel, blocks, zero point. To the epilogue: r7 r6 r9 r8 and r11
-// r10 lr r12 = accumulators of channels 0 to 3 of the two pixels, r1 = the
-// block's multipliers; label 2 does the next block.
+// In: r0 = tile, r1 = stream, r2 and r3 = outputs of the first pair (or results),
+// then what the stack holds from #72 on. To the epilogue: r7 r6 r9 r8 and r11 r10 lr
+// r12 = accumulators of channels 0 to 3 of the two pixels, r1 = the block's
+// multipliers; label 1 does the next pair, label 2 the next block, label 8 returns.
 //
-// Stack: #0 entry into the body, #4 bytes skipped by it, #8 tile less these,
-// #12 end of the tile, #16 and #20 outputs, #24 end of the first output, nine
-// saved registers, #64 words a pixel, #68 blocks, #72 zero point.
+// Stack: #0 entry into the body, #4 bytes skipped by it (less the first two
+// inputs'), #8 end of the tile, #16 and #20 outputs, #24 end of the first output,
+// #28 stream, #32 tile, nine saved registers, #72 words a pixel, #76 channels, #80
+// zero point, #84 codes (null where the tile is ready, or made from windows), #88
+// bytes from pixel to pixel, #92 pairs, #96 windows (or null), #100 first byte.
 macro_rules! kernel_2x4 {
-    ($(#[$meta:meta])* $name:ident($($argument:ident: $type:ty),*), $pair:ident $split:ident $bytes:literal, $epilogue:ident) => {
-        $(#[$meta])*
+    ($name:ident, $first:ident $pair:ident $split:ident $bytes:literal, $epilogue:ident) => {
         #[unsafe(naked)]
-        unsafe extern "C" fn $name($($argument: $type),*) {
+        unsafe extern "C" fn $name(
+            tile: *mut i8,
+            stream: *const u8,
+            out0: *mut i8,
+            out1: *mut i8,
+            words: usize,
+            channels: usize,
+            zero_point: i32,
+            codes: *const i8,
+            step: usize,
+            pairs: usize,
+            what: *const Spans,
+            first: usize,
+        ) {
             naked_asm!(concat!(
                 r"
                 push {{r4-r11, lr}}
-                sub sp, sp, #28
-                ldr r4, [sp, #64]
-                ldr r5, [sp, #68]
+                sub sp, sp, #36
+                ldr r4, [sp, #72]
+                ldr r5, [sp, #76]
                 strd r2, r3, [sp, #16]
-                add r5, r2, r5, lsl #2
+                add r5, r2, r5
                 str r5, [sp, #24]
-                rsb r5, r4, #0
-                and r5, r5, #15
+                strd r1, r0, [sp, #28]
+                add r0, r0, r4, lsl #3
+                str r0, [sp, #8]
+                rsb r4, r4, #1
+                and r5, r4, #31
+                and r4, r4, #15
                 adr.w r6, 3f
-                movs r7, #", $bytes, r"
+                movs r7, #",
+                $bytes,
+                r"
                 mla r6, r5, r7, r6
+                cmp r5, #16
+                it hs
+                addhs r6, #4
                 orr r6, r6, #1
-                add r4, r0, r4, lsl #3
-                str r4, [sp, #12]
-                lsl r5, r5, #3
-                sub r0, r0, r5
-                str r6, [sp]
-                strd r5, r0, [sp, #4]
+                lsls r4, r4, #3
+                subs r4, #8
+                strd r6, r4, [sp]
+            1:
+                ldr r0, [sp, #84]
+                ldr r1, [sp, #88]
+                cbz r0, 9f
+                add r4, r0, r1, lsl #1
+                str r4, [sp, #84]
+                ldr r2, [sp, #32]
+                ldr r3, [sp, #72]
+                adds r1, r1, r0
+                lsrs r3, r3, #2
+                bcc 4f
+                ldr r4, [r0], #4
+                ldr r5, [r1], #4
+                sxtb16 r6, r4, ror #8
+                sxtb16 r7, r5, ror #8
+                sxtb16 r4, r4
+                sxtb16 r5, r5
+                stm r2!, {{r4, r5, r6, r7}}
+                cbz r3, 5f
+            4:
+                ldr.w r4, [r0]
+                ldr.w r8, [r0, #4]
+                ldr.w r5, [r1]
+                ldr.w r9, [r1, #4]
+                adds r0, #8
+                adds r1, #8
+                sxtb16 r6, r4, ror #8
+                sxtb16 r10, r8, ror #8
+                sxtb16 r7, r5, ror #8
+                sxtb16 r11, r9, ror #8
+                sxtb16 r4, r4
+                sxtb16 r8, r8
+                sxtb16 r5, r5
+                sxtb16 r9, r9
+                stm r2!, {{r4-r11}}
+                subs r3, #1
+                bne 4b
+                b 5f
+            9:
+                ldr r0, [sp, #96]
+                ldr r2, [sp, #100]
+                ldr r3, [sp, #32]
+                cbz r0, 5f
+                adds r4, r2, r1
+                adds r5, r4, r1
+                str r5, [sp, #100]
+                bl {spans}
+                ldr r0, [sp, #96]
+                ldr r3, [sp, #32]
+                mov r2, r4
+                adds r3, #4
+                bl {spans}
+            5:
+                ldr r1, [sp, #28]
             2:
-                ldr r3, [sp]
-                ldr r4, [sp, #4]
-                ldr r0, [sp, #8]
                 ldm r1!, {{r6, r7, r8, r9}}
-                mov r10, r6
-                mov r11, r7
-                mov r12, r8
-                mov lr, r9
-                sub r1, r1, r4
+                ",
+                $first!(),
+                r"
+                ldr r3, [sp]
+                ldr r2, [sp, #4]
+                subs r0, r0, r2
+                subs r1, r1, r2
                 bx r3
             3:
                 .irp i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-                ", $pair!(), r"
+                ",
+                $pair!(),
+                r"
                 .endr
-                ldr r2, [sp, #12]
+                adds r0, #128
+                adds r1, #128
+                .irp i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+                ",
+                $pair!(),
+                r"
+                .endr
+                ldr r2, [sp, #8]
                 adds r0, #128
                 adds r1, #128
                 cmp r0, r2
-                bne 3b
+                bne.w 3b
                 ",
                 $split!(),
                 $epilogue!(),
                 r"
-                add sp, sp, #28
+                add sp, sp, #36
                 pop {{r4-r11, pc}}
                 "
-            ))
+            ), spans = sym spans)
         }
     };
 }
@@ -186,7 +424,7 @@ macro_rules! requantize_2x4 {
     () => {
         r"
         ldm r1!, {{r2, r3, r4, r5}}
-        ldr r0, [sp, #72]
+        ldr r0, [sp, #80]
         smmlar r11, r11, r2, r0
         smmlar r10, r10, r3, r0
         smmlar lr, lr, r4, r0
@@ -206,20 +444,45 @@ macro_rules! requantize_2x4 {
         ssat r6, #8, r6
         ssat r9, #8, r9
         ssat r8, #8, r8
-        strb r11, [r3]
-        strb r10, [r3, #1]
-        strb lr, [r3, #2]
-        strb r12, [r3, #3]
-        strb r7, [r2]
-        strb r6, [r2, #1]
-        strb r9, [r2, #2]
-        strb r8, [r2, #3]
-        adds r2, #4
-        adds r3, #4
+        subs r5, r4, r2
+        cmp r5, #4
+        blo 6f
+        strb r11, [r3], #4
+        strb r10, [r3, #-3]
+        strb lr, [r3, #-2]
+        strb r12, [r3, #-1]
+        strb r7, [r2], #4
+        strb r6, [r2, #-3]
+        strb r9, [r2, #-2]
+        strb r8, [r2, #-1]
         str r2, [sp, #16]
         str r3, [sp, #20]
-        cmp r2, r4
-        bne 2b
+        bne.w 2b
+        b 7f
+    6:
+        cmp r5, #2
+        strb r11, [r3]
+        it hs
+        strbhs r10, [r3, #1]
+        it hi
+        strbhi lr, [r3, #2]
+        strb r7, [r2]
+        it hs
+        strbhs r6, [r2, #1]
+        it hi
+        strbhi r9, [r2, #2]
+    7:
+        ldr r0, [sp, #92]
+        ldr r1, [sp, #76]
+        subs r0, #1
+        beq 8f
+        str r0, [sp, #92]
+        add r4, r4, r1
+        adds r5, r4, r1
+        strd r4, r5, [sp, #16]
+        str r5, [sp, #24]
+        b.w 1b
+    8:
         "
     };
 }
@@ -240,19 +503,7 @@ macro_rules! return_2x4 {
     };
 }
 
-kernel_2x4!(
-    codes_2x4_dual(tile: *mut i8, stream: *const u8, out0: *mut i8, out1: *mut i8, words: usize, blocks: usize, zero_point: i32),
-    pair_2x4_dual split_2x4_dual "48", requantize_2x4
-);
-kernel_2x4!(
-    codes_2x4_plain(tile: *mut i8, stream: *const u8, out0: *mut i8, out1: *mut i8, words: usize, blocks: usize, zero_point: i32),
-    pair_2x4_plain split_2x4_plain "56", requantize_2x4
-);
-kernel_2x4!(
-    raw_2x4_dual(tile: *mut i8, stream: *const u8, sums: *mut i32, unused: usize, words: usize, blocks: usize),
-    pair_2x4_dual split_2x4_dual "48", return_2x4
-);
-kernel_2x4!(
-    raw_2x4_plain(tile: *mut i8, stream: *const u8, sums: *mut i32, unused: usize, words: usize, blocks: usize),
-    pair_2x4_plain split_2x4_plain "56", return_2x4
-);
+kernel_2x4!(codes_2x4_dual, first_2x4_dual pair_2x4_dual split_2x4_dual "48", requantize_2x4);
+kernel_2x4!(codes_2x4_plain, first_2x4_plain pair_2x4_plain split_2x4_plain "56", requantize_2x4);
+kernel_2x4!(raw_2x4_dual, first_2x4_dual pair_2x4_dual split_2x4_dual "48", return_2x4);
+kernel_2x4!(raw_2x4_plain, first_2x4_plain pair_2x4_plain split_2x4_plain "56", return_2x4);

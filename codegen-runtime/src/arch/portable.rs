@@ -57,21 +57,54 @@ pub const fn block_bytes(quads: usize) -> usize {
     32 + 16 * quads
 }
 
-/// Widens `len` codes of pixel 0 or 1 of a tile to 16 bits.
+/// Widens `quads` groups of four codes to 16 bits, as pixel 0 or 1 of a tile.
 ///
 /// A tile holds `16` bytes for four inputs a, b, c, d of two pixels, as 16-bit
-/// numbers: `a0 c0 a1 c1 b0 d0 b1 d1`. What is missing in the last group of four
-/// becomes 0. The tile is 4-byte aligned.
+/// numbers: `a0 c0 a1 c1 b0 d0 b1 d1`. The tile is 4-byte aligned.
 #[inline(always)]
-pub fn widen(codes: Bytes<'_>, len: usize, tile: Bytes<'_>, pixel: usize) {
-    let quads = len.div_ceil(4);
-    for quad in 0..quads {
-        for i in 0..4 {
-            let index = quad * 4 + i;
-            let code = if index < len { i16::from(codes.get(index)) } else { 0 };
-            tile.set_i16(quad * 8 + (i & 1) * 4 + pixel * 2 + (i >> 1), code);
-        }
+pub fn widen(codes: Bytes<'_>, quads: usize, tile: Bytes<'_>, pixel: usize) {
+    for index in 0..4 * quads {
+        let (quad, i) = (index / 4, index % 4);
+        tile.set_i16(quad * 8 + (i & 1) * 4 + pixel * 2 + (i >> 1), i16::from(codes.get(index)));
     }
+}
+
+/// Which inputs of a row [`widen_rows`] takes, and what rows of padding read as.
+#[derive(Clone, Copy)]
+pub struct Span {
+    /// The first input's byte in a row.
+    pub first: usize,
+    /// Inputs of each row.
+    pub len: usize,
+    /// The code of padding.
+    pub pad_code: i8,
+}
+
+/// Widens a span of each row (`None` for padding) as pixel 0 or 1 of a tile, row
+/// after row: the whole groups of four to the tile; what is left of each row goes to
+/// `aside`, of which then `last` groups of four follow in the tile.
+#[inline(always)]
+pub fn widen_rows(
+    rows: &[Option<Bytes<'_>>],
+    span: Span,
+    tile: Bytes<'_>,
+    pixel: usize,
+    aside: Bytes<'_>,
+    last: usize,
+) {
+    let (quads, others) = (span.len / 4, span.len % 4);
+    let mut at = 0;
+    for (index, row) in rows.iter().enumerate() {
+        let code = |i: usize| row.map_or(span.pad_code, |row| row.get(span.first + i));
+        for i in 0..4 * quads {
+            tile.set_i16(at + i / 4 * 8 + (i & 1) * 4 + pixel * 2 + (i >> 1 & 1), i16::from(code(i)));
+        }
+        for i in 0..others {
+            aside.set(index * others + i, code(4 * quads + i));
+        }
+        at += 8 * quads;
+    }
+    widen(aside, last, tile.sub(2 * at, 16 * last), pixel);
 }
 
 /// A block's accumulators as they run: channels 1 and 3 together with 0 and 2
@@ -125,14 +158,15 @@ pub fn sums_2x4<const DUAL: bool>(tile: Bytes<'_>, quads: usize, stream: Consts<
     })
 }
 
-/// Four channels a block, at the two pixels of a tile of `quads` groups of
-/// inputs: sums, requantized with `k = 0` and saturated to int8, block `i` to
-/// `out[pixel][4 * i..]`. Each block's codes of pixel 1 are written before
-/// those of pixel 0, so that the two may have one output.
+/// `channels` channels at the two pixels of a tile of `quads` groups of inputs:
+/// sums, requantized with `k = 0` and saturated to int8. Each block's codes of
+/// pixel 1 are written before those of pixel 0, so that the two may have one
+/// output.
 ///
-/// A block of the stream is `[start i32 x 4][words][m i32 x 4]`, with 16 bytes
-/// of words for the inputs a, b, c, d: `[a c of channels 0 1][a c of 2 3][b d of
-/// 0 1][b d of 2 3]`. A word holds four weights, of channels A and B:
+/// A block of the stream is for four channels (what there are fewer in the last
+/// one is not written): `[start i32 x 4][words][m i32 x 4]`, with 16 bytes of words
+/// for the inputs a, b, c, d: `[a c of channels 0 1][a c of 2 3][b d of 0 1][b d of
+/// 2 3]`. A word holds four weights, of channels A and B:
 /// - plain: bytes `A(a) B(a) A(c) B(c)`; starts are the biases of channels
 ///   `1 0 3 2`.
 /// - `DUAL`: 16-bit halves `256 * B(a) + A(a)` and `256 * B(c) + A(c)`; starts
@@ -143,25 +177,91 @@ pub fn tiles_2x4<const DUAL: bool>(
     tile: Bytes<'_>,
     quads: usize,
     stream: Consts<'_>,
-    blocks: usize,
+    channels: usize,
     out: [Bytes<'_>; 2],
     zero_point: i32,
 ) {
     let bytes = block_bytes(quads);
-    for index in 0..blocks {
-        let block = stream.sub(index * bytes, bytes);
-        let [first, second] = sums_2x4::<DUAL>(tile, quads, block);
-        store(second, block, quads, out[1], index, zero_point);
-        store(first, block, quads, out[0], index, zero_point);
+    for first in (0..channels).step_by(4) {
+        let (block, count) = (stream.sub(first / 4 * bytes, bytes), (channels - first).min(4));
+        let sums = sums_2x4::<DUAL>(tile, quads, block);
+        for pixel in [1, 0] {
+            store(sums[pixel], block, quads, out[pixel].sub(first, count), count, zero_point);
+        }
+    }
+}
+
+/// [`tiles_2x4`] of `2 * pairs` pixels, pair after pair, each pair widened to the
+/// tile before its first code is written. Pixels lie `step` bytes apart; whole
+/// groups of four codes are read of each. The outputs lie one after the other.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "they are the registers and the stack of one call")]
+pub fn pixels_2x4<const DUAL: bool>(
+    codes: Bytes<'_>,
+    step: usize,
+    tile: Bytes<'_>,
+    quads: usize,
+    stream: Consts<'_>,
+    channels: usize,
+    out: Bytes<'_>,
+    pairs: usize,
+    zero_point: i32,
+) {
+    for pair in 0..pairs {
+        for pixel in 0..2 {
+            widen(codes.sub((2 * pair + pixel) * step, 4 * quads), quads, tile, pixel);
+        }
+        let out = [0, 1].map(|pixel| out.sub((2 * pair + pixel) * channels, channels));
+        tiles_2x4::<DUAL>(tile, quads, stream, channels, out, zero_point);
+    }
+}
+
+/// Windows over rows, one pixel after another.
+#[derive(Clone, Copy)]
+pub struct Windows<'a> {
+    /// The rows; `None` is padding.
+    pub rows: &'a [Option<Bytes<'a>>],
+    /// The first window's inputs, see [`widen_rows`].
+    pub span: Span,
+    /// Bytes from one pixel's window to the next one's.
+    pub step: usize,
+    /// See [`widen_rows`].
+    pub aside: Bytes<'a>,
+    /// See [`widen_rows`].
+    pub last: usize,
+}
+
+/// [`tiles_2x4`] of `2 * pairs` windows, pair after pair, each pair
+/// [widened](widen_rows) to the tile before its first code is written. The outputs
+/// lie one after the other.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "they are the registers and the stack of one call")]
+pub fn windows_2x4<const DUAL: bool>(
+    windows: Windows<'_>,
+    tile: Bytes<'_>,
+    quads: usize,
+    stream: Consts<'_>,
+    channels: usize,
+    out: Bytes<'_>,
+    pairs: usize,
+    zero_point: i32,
+) {
+    let Windows { rows, span, step, aside, last } = windows;
+    for pair in 0..pairs {
+        for pixel in 0..2 {
+            let span = Span { first: span.first + (2 * pair + pixel) * step, ..span };
+            widen_rows(rows, span, tile, pixel, aside, last);
+        }
+        let out = [0, 1].map(|pixel| out.sub((2 * pair + pixel) * channels, channels));
+        tiles_2x4::<DUAL>(tile, quads, stream, channels, out, zero_point);
     }
 }
 
 #[inline(always)]
-fn store(sums: [i32; 4], block: Consts<'_>, quads: usize, out: Bytes<'_>, index: usize, zero_point: i32) {
-    for (channel, sum) in sums.into_iter().enumerate() {
+fn store(sums: [i32; 4], block: Consts<'_>, quads: usize, out: Bytes<'_>, count: usize, zero_point: i32) {
+    for (channel, sum) in sums.into_iter().enumerate().take(count) {
         let m = block.i32_at(16 + 16 * quads + 4 * channel);
-        let code = requantize(sum, m, 0, Out { zero_point, lo: -128, hi: 127 });
-        out.set(4 * index + channel, code);
+        out.set(channel, requantize(sum, m, 0, Out { zero_point, lo: -128, hi: 127 }));
     }
 }
 
@@ -195,7 +295,8 @@ pub fn tiles_1x4<const DUAL: bool>(
     let bytes = block_bytes(quads);
     for index in 0..blocks {
         let block = stream.sub(index * bytes, bytes);
-        store(sums_1x4::<DUAL>(codes, len, block), block, quads, out, index, zero_point);
+        let sums = sums_1x4::<DUAL>(codes, len, block);
+        store(sums, block, quads, out.sub(4 * index, 4), 4, zero_point);
     }
 }
 

@@ -8,7 +8,7 @@
 //! zero point times the sum of the channel's weights, so that kernels multiply
 //! raw codes.
 
-use super::super::arch;
+use super::super::arch::{self, Windows};
 use super::super::requant::Out;
 use super::super::view::{Bytes, Consts};
 
@@ -34,6 +34,12 @@ pub const fn saturates(shifts: bool, out: &Out) -> bool {
 }
 
 impl<'a> Blocks<'a> {
+    /// All blocks.
+    #[inline(always)]
+    fn all(self) -> Consts<'a> {
+        self.stream(0, self.channels.div_ceil(4))
+    }
+
     /// Blocks `first..first + count`.
     #[inline(always)]
     fn stream(self, first: usize, count: usize) -> Consts<'a> {
@@ -45,22 +51,9 @@ impl<'a> Blocks<'a> {
     /// The two outputs may be one: then it is pixel 0's.
     #[inline(always)]
     pub fn two<const DUAL: bool, const SATURATES: bool>(self, tile: Bytes<'_>, out: [Bytes<'_>; 2]) {
-        let (whole, rest) = (self.channels / 4, self.channels % 4);
         if SATURATES {
             let zero_point = self.out.zero_point;
-            arch::tiles_2x4::<DUAL>(tile, self.quads, self.stream(0, whole), whole, out, zero_point);
-            if rest > 0 {
-                let mut codes = [0i8; 8];
-                let codes = Bytes::from_mut(&mut codes);
-                let last = [codes, codes.sub(4, 4)];
-                arch::tiles_2x4::<DUAL>(tile, self.quads, self.stream(whole, 1), 1, last, zero_point);
-                for channel in 0..rest {
-                    out[1].set(4 * whole + channel, last[1].get(channel));
-                }
-                for channel in 0..rest {
-                    out[0].set(4 * whole + channel, last[0].get(channel));
-                }
-            }
+            arch::tiles_2x4::<DUAL>(tile, self.quads, self.all(), self.channels, out, zero_point);
         } else {
             for block in 0..self.channels.div_ceil(4) {
                 let [first, second] = arch::sums_2x4::<DUAL>(tile, self.quads, self.stream(block, 1));
@@ -68,6 +61,36 @@ impl<'a> Blocks<'a> {
                 self.finish(block, first, out[0]);
             }
         }
+    }
+
+    /// All channels at `2 * pairs` pixels that lie `step` bytes apart, to outputs
+    /// that lie one after the other; saturating. Whole groups of four codes are
+    /// read of each pixel.
+    #[inline(always)]
+    pub fn run<const DUAL: bool>(
+        self,
+        codes: Bytes<'_>,
+        step: usize,
+        tile: Bytes<'_>,
+        out: Bytes<'_>,
+        pairs: usize,
+    ) {
+        let (stream, zero_point) = (self.all(), self.out.zero_point);
+        let (quads, channels) = (self.quads, self.channels);
+        arch::pixels_2x4::<DUAL>(codes, step, tile, quads, stream, channels, out, pairs, zero_point);
+    }
+
+    /// The same at `2 * pairs` windows.
+    #[inline(always)]
+    pub fn windows<const DUAL: bool>(
+        self,
+        windows: Windows<'_>,
+        tile: Bytes<'_>,
+        out: Bytes<'_>,
+        pairs: usize,
+    ) {
+        let (stream, zero_point) = (self.all(), self.out.zero_point);
+        arch::windows_2x4::<DUAL>(windows, tile, self.quads, stream, self.channels, out, pairs, zero_point);
     }
 
     /// All channels over one run of `len` codes.

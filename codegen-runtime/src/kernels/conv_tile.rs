@@ -5,13 +5,15 @@
 //! outside the input reads as `pad_code`; both pixels of a pair are read before
 //! the first is written.
 //!
-//! The window of a pixel is widened to 16 bits once, kernel row by kernel row;
-//! each kernel row is filled up to a multiple of four inputs.
+//! The window of a pixel is widened to 16 bits once, kernel row by kernel row. What
+//! is more than whole groups of four inputs in a kernel row is put aside, to be
+//! widened after all rows.
 //!
-//! Constants: see `blocks`; the inputs are `[kernel_h][kernel_w * in_c, filled up
-//! to a multiple of 4 with weights of 0]`.
+//! Constants: see `blocks`; the inputs are those of the whole groups of four of each
+//! kernel row, then the others of each kernel row, filled up to a multiple of 4 with
+//! weights of 0.
 
-use super::super::arch;
+use super::super::arch::{self, Span, Windows};
 use super::super::requant::Out;
 use super::super::rows;
 use super::super::view::{Bytes, Consts};
@@ -60,9 +62,19 @@ pub struct Params {
 }
 
 impl Params {
-    /// Groups of four inputs of a kernel row.
-    const fn row_quads(&self) -> usize {
-        (self.kernel_w * self.in_c).div_ceil(4)
+    /// Inputs of a kernel row.
+    const fn row_len(&self) -> usize {
+        self.kernel_w * self.in_c
+    }
+
+    /// Inputs of all kernel rows that are no whole groups of four.
+    const fn others(&self) -> usize {
+        self.kernel_h * (self.row_len() % 4)
+    }
+
+    /// Groups of four inputs.
+    const fn quads(&self) -> usize {
+        self.kernel_h * (self.row_len() / 4) + self.others().div_ceil(4)
     }
 
     /// Whether output pixel `i` reads input pixel `i` and nothing else, so that
@@ -80,10 +92,11 @@ impl Params {
 }
 
 /// Private bytes of the arena that the kernel needs, 4-byte aligned: the two
-/// widened windows, and a kernel row where columns are padding.
+/// widened windows, the inputs put aside, and a kernel row where columns are
+/// padding.
 pub const fn scratch_bytes(p: &Params) -> usize {
-    let gathered = if p.pointwise() { 0 } else { p.row_quads() * 4 };
-    p.kernel_h * p.row_quads() * 16 + gathered
+    let gathered = if p.pointwise() { 0 } else { p.row_len() };
+    p.quads() * 16 + p.others().next_multiple_of(4) + gathered
 }
 
 /// The whole tensor; `KH` is `p.kernel_h`.
@@ -146,17 +159,27 @@ fn variant<const DUAL: bool, const SATURATES: bool>(
     outs: &[Bytes<'_>],
     scratch: Bytes<'_>,
 ) {
-    let quads = p.kernel_h * p.row_quads();
-    let blocks = Blocks { consts, channels: p.out_c, quads, shifts: p.shifts, out: p.out };
-    let tile = scratch.sub(0, quads * 16);
+    let blocks = Blocks { consts, channels: p.out_c, quads: p.quads(), shifts: p.shifts, out: p.out };
+    let tile = scratch.sub(0, p.quads() * 16);
     let mut waiting = None;
-    let mut rows = rows.iter();
+    let mut next_rows = rows;
     for out in outs {
-        let mut first = -(p.pad_left as isize);
-        for ox in 0..width {
+        let (window, rest) = next_rows.split_at_checked(p.kernel_h).unwrap_or((next_rows, &[]));
+        next_rows = rest;
+        let mut ox = 0;
+        while ox < width {
+            let pairs = match waiting {
+                None if SATURATES => inside(p, width, ox) / 2,
+                _ => 0,
+            };
+            if pairs > 0 {
+                let to = out.sub(ox * p.out_c, 2 * pairs * p.out_c);
+                many::<DUAL>(p, blocks, window, ox, to, pairs, scratch);
+                ox += 2 * pairs;
+                continue;
+            }
             let pixel = out.sub(ox * p.out_c, p.out_c);
-            let slot = usize::from(waiting.is_some());
-            fill(p, rows.clone(), first, scratch, slot);
+            fill(p, window, ox, scratch, usize::from(waiting.is_some()));
             waiting = match waiting {
                 Some(before) => {
                     blocks.two::<DUAL, SATURATES>(tile, [before, pixel]);
@@ -164,10 +187,7 @@ fn variant<const DUAL: bool, const SATURATES: bool>(
                 }
                 None => Some(pixel),
             };
-            first += p.stride_w as isize;
-        }
-        for _ in 0..p.kernel_h {
-            rows.next();
+            ox += 1;
         }
     }
     if let Some(last) = waiting {
@@ -176,68 +196,130 @@ fn variant<const DUAL: bool, const SATURATES: bool>(
     }
 }
 
-/// Widens the window whose first column is `first` to pixel `slot` of the tile.
+/// Output pixels from `ox` on whose windows have all their columns inside and next
+/// to each other; of `width` in a row.
 #[inline(always)]
-fn fill<'a>(
+fn inside(p: &Params, width: usize, ox: usize) -> usize {
+    if p.pointwise() {
+        // Whole groups of four are read, which the last pixels may lack.
+        let beyond = match (p.in_c % 4, p.in_c) {
+            (0, _) => 0,
+            (_, 1) => 3,
+            _ => 1,
+        };
+        return width.saturating_sub(ox + beyond);
+    }
+    if p.dilation_w > 1 || ox * p.stride_w < p.pad_left || p.in_w + p.pad_left < p.kernel_w {
+        return 0;
+    }
+    let last = (p.in_w + p.pad_left - p.kernel_w).checked_div(p.stride_w).unwrap_or(0);
+    (last + 1).min(width).saturating_sub(ox)
+}
+
+/// `pairs` pairs of pixels from `ox` on, which are [`inside`].
+#[inline(always)]
+fn many<const DUAL: bool>(
     p: &Params,
-    rows: impl Iterator<Item = &'a Option<Bytes<'a>>>,
-    first: isize,
+    blocks: Blocks<'_>,
+    window: &[Option<Bytes<'_>>],
+    ox: usize,
+    out: Bytes<'_>,
+    pairs: usize,
     scratch: Bytes<'_>,
-    slot: usize,
 ) {
-    let len = p.kernel_w * p.in_c;
-    let row_tile = p.row_quads() * 16;
+    let tile = scratch.sub(0, p.quads() * 16);
+    if p.pointwise()
+        && let [Some(row)] = window
+    {
+        let codes = row.sub(ox * p.in_c, (2 * pairs - 1) * p.in_c + 4 * p.quads());
+        return blocks.run::<DUAL>(codes, p.in_c, tile, out, pairs);
+    }
+    let first = (ox * p.stride_w - p.pad_left) * p.in_c;
+    let windows = Windows {
+        rows: window,
+        span: Span { first, len: p.row_len(), pad_code: p.pad_code },
+        step: p.stride_w * p.in_c,
+        aside: aside(p, scratch),
+        last: p.others().div_ceil(4),
+    };
+    blocks.windows::<DUAL>(windows, tile, out, pairs);
+}
+
+/// Widens the window of output pixel `ox` to pixel `slot` of the tile.
+#[inline(never)]
+fn fill(p: &Params, rows: &[Option<Bytes<'_>>], ox: usize, scratch: Bytes<'_>, slot: usize) {
+    let first = (ox * p.stride_w) as isize - p.pad_left as isize;
     // Only a pointwise width may be that of several rows.
     let inside = p.dilation_w == 1 && first >= 0 && (p.pointwise() || first as usize + p.kernel_w <= p.in_w);
-    let mut at = 0;
-    for row in rows.take(p.kernel_h) {
-        let tile = scratch.sub(at, row_tile);
-        match row {
-            Some(row) if inside => {
-                arch::widen(row.sub(first as usize * p.in_c, len), len, tile, slot);
-            }
-            Some(row) => {
-                let gathered = scratch.sub(p.kernel_h * row_tile, len);
-                gather(p, *row, first, gathered);
-                arch::widen(gathered, len, tile, slot);
-            }
-            None => {
-                let code = i32::from(p.pad_code);
-                let pair = (code << 16) | (code & 0xFFFF);
-                for word in 0..2 * p.row_quads() {
-                    tile.set_i32(2 * word + slot, pair);
-                }
-            }
-        }
-        at += row_tile;
+    if inside {
+        let span = Span { first: first as usize * p.in_c, len: p.row_len(), pad_code: p.pad_code };
+        let tile = scratch.sub(0, p.quads() * 16);
+        arch::widen_rows(rows, span, tile, slot, aside(p, scratch), p.others().div_ceil(4));
+    } else {
+        fill_beyond(p, rows, first, scratch, slot);
     }
 }
 
-/// Copies a kernel row whose first column is `first`, with its padding.
-#[inline(never)]
-fn gather(p: &Params, row: Bytes<'_>, first: isize, to: Bytes<'_>) {
-    let len = p.kernel_w * p.in_c;
+/// The inputs that are put aside.
+#[inline(always)]
+fn aside<'a>(p: &Params, scratch: Bytes<'a>) -> Bytes<'a> {
+    scratch.sub(p.quads() * 16, p.others().next_multiple_of(4))
+}
+
+/// [`fill`] where columns of the window are padding, or apart.
+#[inline(always)]
+fn fill_beyond(p: &Params, rows: &[Option<Bytes<'_>>], first: isize, scratch: Bytes<'_>, slot: usize) {
     let taps = rows::taps(first, p.dilation_w, p.kernel_w, p.in_w);
-    if p.dilation_w > 1 {
-        to.fill(p.pad_code, len);
-        let mut position = taps.position;
-        for tap in taps.begin..taps.end {
-            to.sub(tap * p.in_c, p.in_c).copy_from(row.sub(position * p.in_c, p.in_c), p.in_c);
-            position += p.dilation_w;
+    let (quads, others) = (p.row_len() / 4, p.row_len() % 4);
+    let none = scratch.sub(0, 0);
+    let span = |first, len| Span { first, len, pad_code: p.pad_code };
+    if p.dilation_w == 1 && p.in_c.is_multiple_of(4) {
+        // Whole groups of four are padding, or inside.
+        let (begin, end) = (taps.begin * p.in_c, taps.end * p.in_c);
+        for (index, row) in rows.iter().enumerate() {
+            let tile = scratch.sub(index * quads * 16, quads * 16);
+            let after = tile.sub(4 * end, 4 * (p.row_len() - end));
+            arch::widen_rows(&[None], span(0, begin), tile, slot, none, 0);
+            let inside = span(taps.position * p.in_c, end - begin);
+            arch::widen_rows(&[*row], inside, tile.sub(4 * begin, 4 * (end - begin)), slot, none, 0);
+            arch::widen_rows(&[None], span(0, p.row_len() - end), after, slot, none, 0);
         }
         return;
     }
-    let (before, inside) = (taps.begin * p.in_c, (taps.end - taps.begin) * p.in_c);
-    let from = row.sub(taps.position * p.in_c, inside);
-    if len <= 16 {
-        // Calls that fill and copy cost more than so few bytes.
-        for i in 0..len {
-            let at = i.wrapping_sub(before);
-            to.set(i, if at < inside { from.get(at) } else { p.pad_code });
+    let padding = p.others().next_multiple_of(4);
+    let gathered = scratch.sub(p.quads() * 16 + padding, p.row_len());
+    for i in 0..p.row_len() {
+        gathered.set(i, p.pad_code);
+    }
+    for (index, row) in rows.iter().enumerate() {
+        if let Some(row) = row {
+            copy_taps(p, *row, &taps, gathered);
         }
-    } else {
-        to.fill(p.pad_code, before);
-        to.sub(before, inside).copy_from(from, inside);
-        to.sub(before + inside, len - before - inside).fill(p.pad_code, len - before - inside);
+        let tile = scratch.sub(index * quads * 16, quads * 16);
+        let aside = aside(p, scratch).sub(index * others, others);
+        let source = row.map(|_| gathered);
+        arch::widen_rows(&[source], span(0, p.row_len()), tile, slot, aside, 0);
+    }
+    let last = p.others().div_ceil(4);
+    let tile = scratch.sub(rows.len() * quads * 16, last * 16);
+    arch::widen_rows(&[Some(aside(p, scratch))], span(0, 4 * last), tile, slot, none, 0);
+}
+
+/// Copies the taps of a kernel row that are inside.
+#[inline(always)]
+fn copy_taps(p: &Params, row: Bytes<'_>, taps: &rows::Taps, to: Bytes<'_>) {
+    if p.dilation_w == 1 {
+        let (at, from) = (taps.begin * p.in_c, taps.position * p.in_c);
+        for i in 0..(taps.end - taps.begin) * p.in_c {
+            to.set(at + i, row.get(from + i));
+        }
+        return;
+    }
+    let mut from = taps.position * p.in_c;
+    for tap in taps.begin..taps.end {
+        for channel in 0..p.in_c {
+            to.set(tap * p.in_c + channel, row.get(from + channel));
+        }
+        from += p.dilation_w * p.in_c;
     }
 }

@@ -156,8 +156,10 @@ fn run(arena: &mut [i8], start: usize) -> Bytes<'_> {
 }
 
 fn tiles<const DUAL: bool>(memory: &mut Memory, rng: &mut Rng, case: usize) {
-    let (len, blocks) = (rng.size(1, 300), rng.size(1, 4));
-    let quads = len.div_ceil(4);
+    let (len, channels, pairs) = (rng.size(1, 300), rng.size(1, 16), rng.size(1, 3));
+    let (quads, blocks) = (len.div_ceil(4), channels.div_ceil(4));
+    // From pixel to pixel: apart, or overlapping.
+    let step = rng.size(1, 60);
     let zero_point = rng.size(0, 255) as i32 - 128;
     // Tile, codes of two pixels, two outputs: apart, at any alignment but the tile.
     let (first, second) = (2048 + rng.size(0, 9), 2400 + rng.size(0, 9));
@@ -170,19 +172,32 @@ fn tiles<const DUAL: bool>(memory: &mut Memory, rng: &mut Rng, case: usize) {
     let stream = Consts::new(&memory.stream);
     {
         let tile = run(&mut memory.fast, 0);
-        fast::widen(tile.sub(first, len), len, tile, 0);
-        fast::widen(tile.sub(second, len), len, tile, 1);
-        let out = outs.map(|out| tile.sub(out, 16));
-        fast::tiles_2x4::<DUAL>(tile, quads, stream, blocks, out, zero_point);
+        fast::widen(tile.sub(first, 4 * quads), quads, tile, 0);
+        fast::widen(tile.sub(second, 4 * quads), quads, tile, 1);
+        let out = outs.map(|out| tile.sub(out, channels));
+        fast::tiles_2x4::<DUAL>(tile, quads, stream, channels, out, zero_point);
     }
     {
         let tile = run(&mut memory.portable, 0);
-        portable::widen(tile.sub(first, len), len, tile, 0);
-        portable::widen(tile.sub(second, len), len, tile, 1);
-        let out = outs.map(|out| tile.sub(out, 16));
-        portable::tiles_2x4::<DUAL>(tile, quads, stream, blocks, out, zero_point);
+        portable::widen(tile.sub(first, 4 * quads), quads, tile, 0);
+        portable::widen(tile.sub(second, 4 * quads), quads, tile, 1);
+        let out = outs.map(|out| tile.sub(out, channels));
+        portable::tiles_2x4::<DUAL>(tile, quads, stream, channels, out, zero_point);
     }
-    memory.compare(c"tiles_2x4", case, &[len, blocks, usize::from(DUAL)]);
+    memory.compare(c"tiles_2x4", case, &[len, channels, usize::from(DUAL)]);
+    macro_rules! pixels {
+        ($arch:ident, $arena:expr) => {{
+            let arena = run($arena, 0);
+            let codes = arena.sub(first, (2 * pairs - 1) * step + 4 * quads);
+            let out = arena.sub(2800 + step % 4, 2 * pairs * channels);
+            $arch::pixels_2x4::<DUAL>(
+                codes, step, arena, quads, stream, channels, out, pairs, zero_point,
+            );
+        }};
+    }
+    pixels!(fast, &mut memory.fast);
+    pixels!(portable, &mut memory.portable);
+    memory.compare(c"pixels_2x4", case, &[len, channels, pairs, step, usize::from(DUAL)]);
     let got = fast::sums_2x4::<DUAL>(run(&mut memory.fast, 0), quads, stream);
     if got != portable::sums_2x4::<DUAL>(run(&mut memory.portable, 0), quads, stream) {
         print_fact(c"sums_2x4 differs in case", case);
@@ -216,6 +231,28 @@ fn tiles<const DUAL: bool>(memory: &mut Memory, rng: &mut Rng, case: usize) {
         print_fact(c"sums_1x4 differs in case", case);
         exit(false)
     }
+}
+
+fn spans(memory: &mut Memory, rng: &mut Rng, case: usize) {
+    let (count, len, first) = (rng.size(1, 5), rng.size(0, 70), rng.size(0, 5));
+    let (others, pixel, odd) = (len % 4 * count, rng.size(0, 1), rng.size(0, 3));
+    let last = if rng.chance(4) { 0 } else { others.div_ceil(4) };
+    let missing = [0; 5].map(|_| rng.chance(4));
+    memory.refill(rng, 3000);
+    macro_rules! widen {
+        ($arch:ident, $arena:expr) => {{
+            let arena = run($arena, 0);
+            let row = |i: usize| (!missing[i]).then(|| arena.sub(2000 + 100 * i + odd, first + len));
+            let rows = [row(0), row(1), row(2), row(3), row(4)];
+            let span = $arch::Span { first, len, pad_code: -7 };
+            let tile = arena.sub(0, 16 * (count * (len / 4) + last));
+            let aside = arena.sub(1900 + odd, others.next_multiple_of(4));
+            $arch::widen_rows(&rows[..count], span, tile, pixel, aside, last);
+        }};
+    }
+    widen!(fast, &mut memory.fast);
+    widen!(portable, &mut memory.portable);
+    memory.compare(c"widen_rows", case, &[count, len, first, last]);
 }
 
 fn requantization(rng: &mut Rng, case: usize) {
@@ -282,7 +319,7 @@ fn convolutions(memory: &mut Memory, rng: &mut Rng, case: usize) {
     let mut q = params!(plain::kernels::conv_tile);
     p.out = out(rng);
     q.out = p.out;
-    let quads = h[1] * (w[1] * in_c).div_ceil(4);
+    let quads = (h[1] * w[1] * in_c).div_ceil(4);
     memory.refill(rng, ARENA);
     memory.blocks(rng, quads, out_c.div_ceil(4));
     for k in &mut memory.stream[portable::block_bytes(quads) * out_c.div_ceil(4)..][..12] {
@@ -462,6 +499,9 @@ extern "C" fn firmware_main() -> ! {
     for case in 0..12_000 {
         tiles::<true>(memory, &mut rng, case);
         tiles::<false>(memory, &mut rng, case);
+    }
+    for case in 0..3_000 {
+        spans(memory, &mut rng, case);
     }
     for case in 0..100_000 {
         requantization(&mut rng, case);

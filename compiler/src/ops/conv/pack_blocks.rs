@@ -35,8 +35,9 @@ fn shares(bias: i32, weights: &[i8]) -> bool {
     weights.iter().all(|&w| w != i8::MIN) && least >= -(1 << 23) && most < 1 << 23
 }
 
-/// Packs `[channels][runs of run_len]` weights; each run is filled up to a
-/// multiple of four inputs, and the channels to a multiple of four.
+/// Packs `[channels][runs of run_len]` weights: of each run the whole groups of four
+/// inputs, then the others of each run, filled up to a multiple of four; the
+/// channels are filled up too.
 ///
 /// # Panics
 /// If the weights are not whole runs for each bias.
@@ -44,7 +45,7 @@ pub fn pack_blocks(bias: &[i32], layer: &LayerQuant, weights: &[i8], run_len: us
     let channels = bias.len();
     let taps = weights.len() / channels;
     assert_eq!(taps % run_len, 0, "whole runs");
-    let rows: Vec<Vec<i8>> = weights.chunks(taps).map(|row| fill_up(row, run_len)).collect();
+    let rows: Vec<Vec<i8>> = weights.chunks(taps).map(|row| in_order(row, run_len)).collect();
     let nothing = vec![0; rows[0].len()];
     let row = |channel: usize| rows.get(channel).unwrap_or(&nothing);
     let bias = |channel: usize| bias.get(channel).copied().unwrap_or(0);
@@ -77,13 +78,13 @@ fn half(a: i8, b: i8, dual: bool) -> [u8; 2] {
     if dual { (256 * i16::from(b) + i16::from(a)).to_le_bytes() } else { [a as u8, b as u8] }
 }
 
-fn fill_up(row: &[i8], run_len: usize) -> Vec<i8> {
-    let mut filled = Vec::new();
-    for run in row.chunks(run_len) {
-        filled.extend_from_slice(run);
-        filled.resize(filled.len().next_multiple_of(4), 0);
-    }
-    filled
+fn in_order(row: &[i8], run_len: usize) -> Vec<i8> {
+    let whole = run_len / 4 * 4;
+    let groups = row.chunks(run_len).flat_map(|run| &run[..whole]);
+    let others = row.chunks(run_len).flat_map(|run| &run[whole..]);
+    let mut ordered: Vec<i8> = groups.chain(others).copied().collect();
+    ordered.resize(ordered.len().next_multiple_of(4), 0);
+    ordered
 }
 
 /// Constants of `depthwise_quad`, from `[channels][9]` weights of at least four
