@@ -42,3 +42,17 @@ pub fn requantize(acc: i32, m: i32, k: u32, out: Out) -> i8 {
     let product = i64::from(shifted).wrapping_mul(i64::from(m));
     out.code((product.wrapping_add(1 << 31) >> 32) as i32)
 }
+
+/// `(acc * m + 2^31) >> 32` for `0 <= m < 2^31`, as [`requantize`] has it, for cores
+/// whose products have 32 bits: four products of halves, of which none leaves 32 bits.
+#[inline(always)]
+pub fn multiply_by_halves(acc: i32, m: i32) -> i32 {
+    let (acc_high, acc_low) = (acc >> 16, (acc as u32) & 0xFFFF);
+    let (m_high, m_low) = ((m as u32) >> 16, (m as u32) & 0xFFFF);
+    let low = acc_low.wrapping_mul(m_low) >> 16;
+    let across = acc_high.wrapping_mul(m_low as i32);
+    // At most (2^16 - 1) * (2^15 - 1) + 2 * (2^16 - 1) + 2^15, below 2^32.
+    let middle = acc_low.wrapping_mul(m_high).wrapping_add(low).wrapping_add(0x8000);
+    let middle = middle.wrapping_add((across as u32) & 0xFFFF) >> 16;
+    acc_high.wrapping_mul(m_high as i32).wrapping_add(across >> 16).wrapping_add(middle as i32)
+}

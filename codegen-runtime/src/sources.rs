@@ -30,6 +30,8 @@ macro_rules! sources {
 }
 
 sources! {
+    "arch/armv6m.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
+    "arch/armv7m.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/cortex_m_dsp.rs" needs [
         "arch/dsp_depthwise.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/dsp_widen.rs", "arch/dsp_winograd.rs",
         "arch/dsp_winograd_in.rs", "arch/dsp_winograd_out.rs", "arch/portable.rs",
@@ -42,26 +44,35 @@ sources! {
     "arch/dsp_winograd.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_winograd_in.rs" needs ["view.rs"],
     "arch/dsp_winograd_out.rs" needs ["view.rs"],
-    "arch/portable.rs" needs ["arch/portable_winograd.rs", "requant.rs", "view.rs"],
+    "arch/portable.rs" needs ["arch/portable_window.rs", "arch/portable_winograd.rs", "requant.rs", "view.rs"],
+    "arch/portable_window.rs" needs ["requant.rs", "view.rs"],
     "arch/portable_winograd.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
+    "arch/rv32imc.rs" needs ["arch/portable.rs", "view.rs"],
     "kernels/add.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/avg_pool.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/blocks.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/channels.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/conv2d.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/conv_tile.rs" needs [ARCH, "kernels/blocks.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/conv_window.rs" needs [
+        ARCH, "kernels/channels.rs", "kernels/window.rs", "requant.rs", "rows.rs", "view.rs"
+    ],
     "kernels/conv_winograd.rs" needs [ARCH, "rows.rs", "view.rs"],
     "kernels/copy.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/dense.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "view.rs"],
     "kernels/dense_tile.rs" needs ["kernels/blocks.rs", "requant.rs", "view.rs"],
     "kernels/depthwise.rs" needs ["kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/depthwise_quad.rs" needs [ARCH, "rows.rs", "view.rs"],
+    "kernels/depthwise_window.rs" needs [
+        ARCH, "kernels/channels.rs", "kernels/window.rs", "requant.rs", "rows.rs", "view.rs"
+    ],
     "kernels/lut.rs" needs ["view.rs"],
     "kernels/max_pool.rs" needs ["rows.rs", "view.rs"],
     "kernels/mul.rs" needs [ARCH, "kernels/strides.rs", "requant.rs", "view.rs"],
     "kernels/softmax.rs" needs ["requant.rs", "view.rs"],
     "kernels/sparse.rs" needs ["kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/strides.rs" needs [],
+    "kernels/window.rs" needs ["rows.rs", "view.rs"],
     "requant.rs" needs [],
     "rows.rs" needs ["view.rs"],
     "view.rs" needs [],

@@ -1,5 +1,5 @@
-//! The assembly of `arch/cortex_m_dsp.rs` on an emulated Cortex-M4 and
-//! Cortex-M7 against the portable bodies, by the firmware in `firmware/`.
+//! The files of `arch/` for particular cores, on emulated ones, against the portable
+//! bodies, by the firmware in `firmware/`.
 //!
 //! Needs what `scripts/setup-tests.sh` installs: the Rust targets and QEMU.
 #![cfg(not(miri))]
@@ -7,24 +7,39 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Builds the firmware for a Rust target.
-fn build(triple: &str) -> PathBuf {
+/// A core and what runs on it.
+struct Machine {
+    /// Rust target.
+    triple: &'static str,
+    /// Program and arguments that emulate it.
+    emulator: &'static [&'static str],
+    /// The linker script's memory.
+    memory: &'static str,
+    /// The file of `arch/`: the name of a feature.
+    arch: &'static str,
+    /// The firmware.
+    program: &'static str,
+}
+
+const ARM_MEMORY: &str =
+    "FLASH (rx) : ORIGIN = 0, LENGTH = 4M\n RAM (rwx) : ORIGIN = 0x20000000, LENGTH = 4M";
+
+/// Builds the firmware.
+fn build(machine: &Machine) -> PathBuf {
+    let Machine { triple, memory, arch, program, .. } = machine;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware").join(triple);
     std::fs::create_dir_all(&folder).expect("the folder of build results is writable");
     let manifest = format!(
         "[package]\nname = \"kernels\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
-         [[bin]]\nname = \"kernels\"\npath = '{0}/tests/firmware/kernels.rs'\n\n[dependencies]\n\
-         tinyc-runtime = {{ path = '{0}', features = [\"cortex_m_dsp\"] }}\n\n\
+         [[bin]]\nname = \"kernels\"\npath = '{0}/tests/firmware/{program}.rs'\n\n[dependencies]\n\
+         tinyc-runtime = {{ path = '{0}', features = [\"{arch}\"] }}\n\n\
          [profile.release]\nopt-level = 3\nlto = \"fat\"\ncodegen-units = 1\npanic = \"abort\"\n",
         root.display()
     );
     let sections = root.join("../compiler/src/verify/firmware/sections.ld");
     let sections = std::fs::read_to_string(sections).expect("the harness has a linker script");
-    let script = format!(
-        "MEMORY {{ FLASH (rx) : ORIGIN = 0, LENGTH = 4M\n RAM (rwx) : ORIGIN = 0x20000000, LENGTH = 4M }}\n\
-         _stack_bytes = 65536;\n{sections}"
-    );
+    let script = format!("MEMORY {{ {memory} }}\n_stack_bytes = 65536;\n{sections}");
     std::fs::write(folder.join("Cargo.toml"), manifest).expect("a writable folder");
     std::fs::write(folder.join("link.ld"), script).expect("a writable folder");
     let status = Command::new(env!("CARGO"))
@@ -39,23 +54,79 @@ fn build(triple: &str) -> PathBuf {
     folder.join("target").join(triple).join("release/kernels")
 }
 
-fn equal(triple: &str, machine: &str, cpu: &str) {
-    let run = Command::new("qemu-system-arm")
-        .args(["-M", machine, "-cpu", cpu, "-nographic", "-monitor", "none", "-serial", "none"])
+fn equal(machine: &Machine) {
+    let (emulator, arguments) = machine.emulator.split_first().expect("a program");
+    let run = Command::new(emulator)
+        .args(arguments)
+        .args(["-nographic", "-monitor", "none", "-serial", "none"])
         .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
-        .arg(build(triple))
+        .arg(build(machine))
         .output()
-        .expect("qemu-system-arm starts");
+        .expect("QEMU starts");
     let said = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success() && said.contains("equal 1"), "{cpu}: {said}");
+    assert!(run.status.success() && said.contains("equal 1"), "{}: {said}", machine.triple);
 }
 
 #[test]
 fn assembly_equals_the_portable_bodies_on_cortex_m4() {
-    equal("thumbv7em-none-eabihf", "mps2-an386", "cortex-m4");
+    equal(&Machine {
+        triple: "thumbv7em-none-eabihf",
+        emulator: &["qemu-system-arm", "-M", "mps2-an386", "-cpu", "cortex-m4"],
+        memory: ARM_MEMORY,
+        arch: "cortex_m_dsp",
+        program: "kernels",
+    });
 }
 
 #[test]
 fn assembly_equals_the_portable_bodies_without_fpu_on_cortex_m7() {
-    equal("thumbv7em-none-eabi", "mps2-an500", "cortex-m7");
+    equal(&Machine {
+        triple: "thumbv7em-none-eabi",
+        emulator: &["qemu-system-arm", "-M", "mps2-an500", "-cpu", "cortex-m7"],
+        memory: ARM_MEMORY,
+        arch: "cortex_m_dsp",
+        program: "kernels",
+    });
+}
+
+#[test]
+fn assembly_equals_the_portable_bodies_on_cortex_m0() {
+    equal(&Machine {
+        triple: "thumbv6m-none-eabi",
+        emulator: &[
+            "qemu-system-arm",
+            "-M",
+            "microbit",
+            "-global",
+            "nrf51-soc.flash-size=4194304",
+            "-global",
+            "nrf51-soc.sram-size=4194304",
+        ],
+        memory: ARM_MEMORY,
+        arch: "armv6m",
+        program: "windows",
+    });
+}
+
+#[test]
+fn assembly_equals_the_portable_bodies_on_cortex_m3() {
+    equal(&Machine {
+        triple: "thumbv7m-none-eabi",
+        emulator: &["qemu-system-arm", "-M", "mps2-an385", "-cpu", "cortex-m3"],
+        memory: ARM_MEMORY,
+        arch: "armv7m",
+        program: "windows",
+    });
+}
+
+#[test]
+fn primitives_of_its_own_equal_the_portable_bodies_on_rv32imc() {
+    equal(&Machine {
+        triple: "riscv32imc-unknown-none-elf",
+        emulator: &["qemu-system-riscv32", "-M", "virt", "-cpu", "rv32,a=off,f=off,d=off", "-bios", "none"],
+        memory: "FLASH (rx) : ORIGIN = 0x80000000, LENGTH = 16M\n \
+                 RAM (rwx) : ORIGIN = 0x81000000, LENGTH = 16M",
+        arch: "rv32imc",
+        program: "windows",
+    });
 }

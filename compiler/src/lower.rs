@@ -8,8 +8,8 @@
 pub mod sweep;
 
 use tinyc_runtime::kernels::{
-    add, avg_pool, conv_tile, conv_winograd, conv2d, copy, dense, dense_tile, depthwise, depthwise_quad, lut,
-    max_pool, mul, softmax, sparse,
+    add, avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense, dense_tile, depthwise,
+    depthwise_quad, depthwise_window, lut, max_pool, mul, softmax, sparse,
 };
 
 use crate::ir::ValueId;
@@ -29,6 +29,10 @@ pub enum Kernel {
     ConvWinograd(conv_winograd::Params),
     /// Convolution without groups or fully connected, over the weights that are not zero.
     Sparse(sparse::Params),
+    /// Convolution without groups over gathered windows, two pixels and four channels at once.
+    ConvWindow(conv_window::Params),
+    /// Depthwise convolution over gathered windows.
+    DepthwiseWindow(depthwise_window::Params),
     /// Depthwise convolution 3 x 3, four channels at a time.
     DepthwiseQuad(depthwise_quad::Params),
     /// Fully connected, four outputs at once.
@@ -57,6 +61,8 @@ pub enum KernelSet {
     General,
     /// Those whose data suit instructions that multiply two 16-bit pairs.
     Tiles,
+    /// Those for one product at a time with few registers.
+    Windows,
 }
 
 /// One kernel call.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;
 use tinyc::compile::{CompileOptions, Silent, compile};
+use tinyc::lower::Kernel;
 use tinyc::onnx::oracle::Oracle;
 use tinyc::plan::choose::{Choice, Opt};
 use tinyc::target::Target;
@@ -55,6 +56,29 @@ fn residual_with_its_fastest_kernels() {
     assert_eq!(compiled.choices.iter().filter(transformed).count(), 2);
     let report = validate_compiled(&compiled, &options, &Silent).unwrap();
     assert!(report.identical, "{report}");
+}
+
+/// The kernels that cores without DSP instructions have for themselves.
+#[test]
+fn small_cores_with_their_own_kernels() {
+    for (name, core) in [("stm32g0b1", Core::M0), ("stm32f103", Core::M3), ("esp32c3", Core::Rv32)] {
+        for fixture_name in ["residual", "depthwise"] {
+            let target = Target::lookup(name).unwrap();
+            let mut options = ValidateOptions::new(target, &fixture(fixture_name).join("model.calib.npz"));
+            options.samples = Some(8);
+            options.cores = needs::emulators(&[core]);
+            options.emulate_samples = 4;
+            options.host.work_dir = work_dir();
+            options.firmware.work_dir = work_dir();
+            let model = fixture(fixture_name).join("model.onnx");
+            let compiled = compile(&model, &options.compile, &Silent, &mut |_, _| {}).unwrap();
+            let mut calls = compiled.plan.steps.iter().flat_map(|step| step.work.calls());
+            let of_their_own = |kernel| matches!(kernel, Kernel::ConvWindow(_) | Kernel::DepthwiseWindow(_));
+            assert!(calls.any(|call| of_their_own(call.kernel)));
+            let report = validate_compiled(&compiled, &options, &Silent).unwrap();
+            assert!(report.identical, "{name}: {report}");
+        }
+    }
 }
 
 /// The float oracle against what ONNX Runtime gave, to `tolerance`.

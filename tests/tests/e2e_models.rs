@@ -55,6 +55,18 @@ fn check(case: &Case, cores: &[Core]) {
     }
 }
 
+/// The kernels that cores without DSP instructions have for themselves.
+#[test]
+fn kws_dscnn_with_the_kernels_of_small_cores() {
+    for (target, core) in [("stm32g0b1", Core::M0), ("stm32f103", Core::M3), ("esp32c3", Core::Rv32)] {
+        for form in [Form::Float, Form::QdqTflite] {
+            let mut case = *case("kws_dscnn", form);
+            case.target = target;
+            check(&case, &[core]);
+        }
+    }
+}
+
 fn case(name: &str, form: Form) -> &'static Case {
     CASES.iter().find(|c| c.name == name && c.form == form).unwrap()
 }

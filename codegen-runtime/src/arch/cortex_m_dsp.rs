@@ -17,6 +17,7 @@ pub use super::dsp_winograd_out::winograd_output;
 pub use super::portable::{
     STRIP_COLUMNS, Span, Steps, Windows, block_bytes, dots, sums, widen, winograd_block_bytes,
 };
+pub use super::portable::{column_sums, pair_windows, requantize_four, window_sums};
 
 /// See [`super::portable::requantize`].
 #[inline(always)]

@@ -4,6 +4,10 @@
 //! has its own version of this file that names the one its chip asks for. Here
 //! it is the portable one, which every other one must equal bit for bit.
 
+#[cfg(feature = "armv6m")]
+pub mod armv6m;
+#[cfg(feature = "armv7m")]
+pub mod armv7m;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod cortex_m_dsp;
 #[cfg(feature = "cortex_m_dsp")]
@@ -21,9 +25,18 @@ pub mod dsp_winograd_in;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_winograd_out;
 pub mod portable;
+pub mod portable_window;
 pub mod portable_winograd;
+#[cfg(feature = "rv32imc")]
+pub mod rv32imc;
 
+#[cfg(feature = "armv6m")]
+pub use self::armv6m::*;
+#[cfg(feature = "armv7m")]
+pub use self::armv7m::*;
 #[cfg(feature = "cortex_m_dsp")]
 pub use self::cortex_m_dsp::*;
-#[cfg(not(feature = "cortex_m_dsp"))]
+#[cfg(not(any(feature = "armv6m", feature = "armv7m", feature = "cortex_m_dsp", feature = "rv32imc")))]
 pub use self::portable::*;
+#[cfg(feature = "rv32imc")]
+pub use self::rv32imc::*;

@@ -45,4 +45,25 @@ impl<'a> Channels<'a> {
             out.set(channel, arch::requantize(acc.wrapping_add(bias), m, k, self.out));
         }
     }
+
+    /// The same for the four channels from `first` on, or those of them that exist;
+    /// small, for chips with little flash.
+    #[inline(always)]
+    pub fn finish_four(self, first: usize, accumulators: &[i32; 4], out: Bytes<'_>) {
+        if self.shifts || first + 4 > self.channels {
+            return self.finish_rest(first, accumulators, out);
+        }
+        let biases = self.consts.sub(first * 4, 16);
+        let multipliers = self.consts.sub((self.channels + first) * 4, 16);
+        arch::requantize_four(accumulators, biases, multipliers, out.sub(first, 4), &self.out);
+    }
+
+    #[inline(never)]
+    fn finish_rest(self, first: usize, accumulators: &[i32; 4], out: Bytes<'_>) {
+        for (n, &acc) in accumulators.iter().enumerate() {
+            if first + n < self.channels {
+                self.finish(first + n, [acc], out);
+            }
+        }
+    }
 }

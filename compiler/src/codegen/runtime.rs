@@ -12,8 +12,11 @@ use crate::plan::{Plan, family};
 
 const HEAD: &str = "//! Kernels of tinyc's runtime, those that this model needs.\n";
 
-/// What stands before a module of assembly.
-const ASSEMBLY: &str = "#[cfg(target_arch = \"arm\")]\n#[allow(unsafe_code)]\n";
+/// The `target_arch` that a file of `arch/` is assembly for; `None` for plain Rust.
+fn machine(name: &str) -> Option<&'static str> {
+    let plain = name.starts_with("portable") || name == "rv32imc";
+    (!plain).then_some("arm")
+}
 
 /// Adds the runtime.
 ///
@@ -61,10 +64,11 @@ fn modules(needed: &BTreeSet<String>, arch: &str, files: &mut CrateFiles) {
         match stem.split_once('/') {
             Some(("kernels", name)) => kernels += &format!("pub mod {name};\n"),
             Some((_, name)) => {
-                // Assembly is `unsafe`, and nothing for the machine that tests the crate;
-                // the portable files are neither.
-                let head = if name.starts_with("portable") { "" } else { ASSEMBLY };
-                arches += &format!("{head}pub mod {name};\n");
+                // Assembly is `unsafe`, and nothing for the machine that tests the crate.
+                if let Some(machine) = machine(name) {
+                    arches += &format!("#[cfg(target_arch = \"{machine}\")]\n#[allow(unsafe_code)]\n");
+                }
+                arches += &format!("pub mod {name};\n");
             }
             None => {}
         }
@@ -81,11 +85,11 @@ fn modules(needed: &BTreeSet<String>, arch: &str, files: &mut CrateFiles) {
     }
     if tops.contains("arch") {
         arches += "\n";
-        if arch == "portable" {
-            arches += "pub use self::portable::*;\n";
+        if let Some(machine) = machine(arch) {
+            arches += &format!("#[cfg(target_arch = \"{machine}\")]\npub use self::{arch}::*;\n");
+            arches += &format!("#[cfg(not(target_arch = \"{machine}\"))]\npub use self::portable::*;\n");
         } else {
-            arches += &format!("#[cfg(target_arch = \"arm\")]\npub use self::{arch}::*;\n");
-            arches += "#[cfg(not(target_arch = \"arm\"))]\npub use self::portable::*;\n";
+            arches += &format!("pub use self::{arch}::*;\n");
         }
         files.add("src/runtime/arch/mod.rs", arches);
     }

@@ -43,6 +43,13 @@ pub fn call_cycles(kernel: &Kernel, kernels: KernelSet) -> u64 {
             p.out_h * p.out_w * p.out_c * (30 + (PORTABLE_MAC + 2) * p.kernel_h * p.kernel_w)
         }
         Kernel::Dense(p) => p.rows * p.out_features * (30 + PORTABLE_MAC * p.in_features),
+        Kernel::ConvWindow(p) => {
+            let taps = p.kernel_h * p.kernel_w * p.in_c;
+            (p.out_h * p.out_w).div_ceil(2) * (10 * taps + 2 * p.out_c * (30 + 3 * taps))
+        }
+        Kernel::DepthwiseWindow(p) => {
+            p.out_h * p.out_w * (60 + p.in_c * (30 + PORTABLE_MAC * p.kernel_h * p.kernel_w))
+        }
         Kernel::MaxPool(p) => p.out_h * p.out_w * (60 + p.in_c * (6 + 6 * p.kernel_h * p.kernel_w)),
         Kernel::AvgPool(p) => p.out_h * p.out_w * (60 + p.in_c * (20 + 2 * p.kernel_h * p.kernel_w)),
         Kernel::Add(p) => 7 * p.shape.iter().product::<usize>(),

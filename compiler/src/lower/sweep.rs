@@ -165,6 +165,39 @@ macro_rules! windows {
     };
 }
 
+/// The walk of a kernel that makes pixels in pairs: through all rows where it is
+/// pointwise; otherwise a pair may take the last pixel of a row and the first of
+/// the next.
+macro_rules! pixel_pairs {
+    ($p:expr) => {
+        if $p.pointwise() {
+            Walk {
+                in_rows: $p.in_h * $p.in_w,
+                in_row_bytes: $p.in_c,
+                out_rows: $p.out_h * $p.out_w,
+                out_row_bytes: $p.out_c,
+                kernel: 1,
+                stride: 1,
+                pad: 0,
+                dilation: 1,
+                rows_per_step: 2,
+            }
+        } else {
+            Walk {
+                in_rows: $p.in_h,
+                in_row_bytes: $p.in_w * $p.in_c,
+                out_rows: $p.out_h,
+                out_row_bytes: $p.out_w * $p.out_c,
+                kernel: $p.kernel_h,
+                stride: $p.stride_h,
+                pad: $p.pad_top,
+                dilation: $p.dilation_h,
+                rows_per_step: if $p.out_w.is_multiple_of(2) { 1 } else { 2 },
+            }
+        }
+    };
+}
+
 /// Row by row, in both orders. Where every output pixel has its one input pixel
 /// the forward walk goes by pixels, since they are made in the order in which
 /// they lie; the backward walk goes forward within a row.
@@ -201,30 +234,9 @@ impl Kernel {
             Kernel::Depthwise(p) => Some(windows!(p, p.out_c)),
             Kernel::MaxPool(p) => Some(windows!(p, p.in_c)),
             Kernel::AvgPool(p) => Some(windows!(p, p.in_c)),
-            // Pixels in pairs, one after the other through all rows.
-            Kernel::ConvTile(p) if p.pointwise() => Some(forward_only(Walk {
-                in_rows: p.in_h * p.in_w,
-                in_row_bytes: p.in_c,
-                out_rows: p.out_h * p.out_w,
-                out_row_bytes: p.out_c,
-                kernel: 1,
-                stride: 1,
-                pad: 0,
-                dilation: 1,
-                rows_per_step: 2,
-            })),
-            // A pair may take the last pixel of a row and the first of the next.
-            Kernel::ConvTile(p) => Some(forward_only(Walk {
-                in_rows: p.in_h,
-                in_row_bytes: p.in_w * p.in_c,
-                out_rows: p.out_h,
-                out_row_bytes: p.out_w * p.out_c,
-                kernel: p.kernel_h,
-                stride: p.stride_h,
-                pad: p.pad_top,
-                dilation: p.dilation_h,
-                rows_per_step: if p.out_w.is_multiple_of(2) { 1 } else { 2 },
-            })),
+            Kernel::DepthwiseWindow(p) => Some(windows!(p, p.in_c)),
+            Kernel::ConvTile(p) => Some(forward_only(pixel_pairs!(p))),
+            Kernel::ConvWindow(p) => Some(forward_only(pixel_pairs!(p))),
             // A strip of tiles. It looks at all rows of its last window, but outputs
             // that exist depend on those of their own windows alone.
             Kernel::ConvWinograd(p) => Some(forward_only(Walk {

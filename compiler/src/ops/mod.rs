@@ -149,6 +149,7 @@ pub fn lower_with(
 ) -> Result<Lowered, LowerError> {
     let fast = match (&graph.node(id).op, kernels) {
         (Op::Conv(c), KernelSet::Tiles) => conv::lower_tile::lower(graph, quant, id, c)?,
+        (Op::Conv(c), KernelSet::Windows) => conv::lower_window::lower(graph, quant, id, c)?,
         (Op::Dense, KernelSet::Tiles) => Some(dense::lower_tile::lower(graph, quant, id)?),
         _ => None,
     };

@@ -56,6 +56,15 @@ pub enum ArchFile {
     /// `cortex_m_dsp.rs`: assembly for Armv7E-M.
     #[serde(rename = "cortex_m_dsp")]
     CortexMDsp,
+    /// `armv6m.rs`: assembly for Armv6-M.
+    #[serde(rename = "armv6m")]
+    Armv6M,
+    /// `armv7m.rs`: assembly for Armv7-M.
+    #[serde(rename = "armv7m")]
+    Armv7M,
+    /// `rv32imc.rs`: plain Rust for RV32IMC.
+    #[serde(rename = "rv32imc")]
+    Rv32imc,
 }
 
 impl ArchFile {
@@ -65,6 +74,9 @@ impl ArchFile {
         match self {
             Self::Portable => "portable.rs",
             Self::CortexMDsp => "cortex_m_dsp.rs",
+            Self::Armv6M => "armv6m.rs",
+            Self::Armv7M => "armv7m.rs",
+            Self::Rv32imc => "rv32imc.rs",
         }
     }
 
@@ -74,6 +86,7 @@ impl ArchFile {
         match self {
             Self::Portable => KernelSet::General,
             Self::CortexMDsp => KernelSet::Tiles,
+            Self::Armv6M | Self::Armv7M | Self::Rv32imc => KernelSet::Windows,
         }
     }
 
@@ -83,6 +96,9 @@ impl ArchFile {
         match self {
             Self::Portable => true,
             Self::CortexMDsp => isa == Isa::Armv7EM,
+            Self::Armv6M => isa == Isa::Armv6M,
+            Self::Armv7M => isa == Isa::Armv7M,
+            Self::Rv32imc => isa == Isa::Rv32imc,
         }
     }
 }

@@ -6,8 +6,8 @@
 //! very same calls.
 
 use tinyc_runtime::kernels::{
-    add, avg_pool, conv_tile, conv_winograd, conv2d, copy, dense, dense_tile, depthwise, depthwise_quad, lut,
-    max_pool, mul, softmax, sparse,
+    add, avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense, dense_tile, depthwise,
+    depthwise_quad, depthwise_window, lut, max_pool, mul, softmax, sparse,
 };
 use tinyc_runtime::rows;
 use tinyc_runtime::view::{Bytes, Consts};
@@ -117,6 +117,17 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
                 conv_tile::step(p, consts, p.out_w, &window, &[to], scratch);
             }
         }
+        Kernel::ConvWindow(p) if p.pointwise() => {
+            conv_window::run::<1>(p, consts, operand(0), output, scratch)
+        }
+        Kernel::ConvWindow(p) => {
+            let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
+            for oy in 0..p.out_h {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                let to = row(output, oy, p.out_w * p.out_c);
+                conv_window::step(p, consts, p.out_w, &window, &[to], scratch);
+            }
+        }
         Kernel::Sparse(p) => {
             let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
             for oy in 0..p.out_h {
@@ -129,6 +140,13 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
             for oy in ordered(planned.order, p.out_h) {
                 let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
                 depthwise::step(p, consts, &window, row(output, oy, p.out_w * p.out_c), scratch);
+            }
+        }
+        Kernel::DepthwiseWindow(p) => {
+            let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
+            for oy in ordered(planned.order, p.out_h) {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                depthwise_window::step(p, consts, &window, row(output, oy, p.out_w * p.in_c), scratch);
             }
         }
         Kernel::MaxPool(p) => {

@@ -124,7 +124,7 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Resu
 }
 
 /// `[channels][taps]` to `[taps][channels]`.
-fn taps_first(weights: &[i8], channels: usize) -> Vec<i8> {
+pub fn taps_first(weights: &[i8], channels: usize) -> Vec<i8> {
     let taps = weights.len() / channels;
     (0..taps).flat_map(|t| (0..channels).map(move |c| weights[c * taps + t])).collect()
 }

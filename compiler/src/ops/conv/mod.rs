@@ -8,6 +8,7 @@ pub mod import;
 pub mod lower;
 pub mod lower_sparse;
 pub mod lower_tile;
+pub mod lower_window;
 pub mod lower_winograd;
 pub mod pack_blocks;
 
