@@ -36,6 +36,9 @@ fn run(name: &str, data: &str, metric: Option<Metric>, cores: &[Core]) -> Report
     let report = validate(&fixture(name).join("model.onnx"), &options, &Silent).unwrap();
     assert!(report.identical, "{report}");
     assert_eq!(report.emulated.len(), options.cores.len());
+    for one in &report.emulated {
+        assert!(one.stack_bytes as u64 <= one.stack_bound_bytes, "{report}");
+    }
     report
 }
 

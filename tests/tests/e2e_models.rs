@@ -43,6 +43,11 @@ fn check(case: &Case, cores: &[Core]) {
     let report = validate_compiled(&compiled, &options, &Silent).unwrap();
     assert!(report.identical, "{report}");
     assert_eq!(report.emulated.len(), cores.len());
+    for one in &report.emulated {
+        assert!(one.stack_bytes as u64 <= one.stack_bound_bytes, "painted within the bound: {report}");
+        let beside_arena = one.ram_bytes - report.arena_bytes as u64;
+        assert!(one.core != "m4" || beside_arena <= 1024, "{beside_arena} B beside the arena: {report}");
+    }
     let (float, int8) = (report.score_float.unwrap(), report.score_int8.unwrap());
     // On so few samples one more miss counts 0.2 to 1 points.
     let (tolerance, agreement) = if case.form == Form::Float { (1.5, 96.0) } else { (3.0, 93.0) };

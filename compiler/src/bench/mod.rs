@@ -78,6 +78,7 @@ pub fn bench(
     let steps: Vec<usize> =
         (0..plan.steps.len()).filter(|&step| !plan.steps[step].work.calls().is_empty()).collect();
     let counted = built.count(&input.unwrap_or_else(zeros), &steps)?;
+    let worst = built.worst_case()?;
     progress.finish();
-    BenchReport::new(compiled, target, core, real, &steps, &counted)
+    BenchReport::new(compiled, target, core, real, &steps, &counted, &worst)
 }

@@ -16,6 +16,7 @@ use crate::target::Target;
 use crate::verify::counting::{Counted, LayerCounts};
 use crate::verify::elf::Elf;
 use crate::verify::emulator::Core;
+use crate::verify::worst_case::WorstCase;
 
 /// What `tinyc bench` found; docs/json.md names every field for users.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,6 +53,12 @@ pub struct BenchReport {
     pub arena_bytes: u64,
     /// Deepest stack of the run, painted and measured.
     pub stack_bytes: u64,
+    /// Deepest stack of any run, computed from the firmware's instructions.
+    pub stack_bound_bytes: u64,
+    /// What the crate keeps in static memory beside the arena.
+    pub static_bytes: u64,
+    /// `arena_bytes + stack_bound_bytes + static_bytes`.
+    pub ram_bytes: u64,
     /// Flash of the firmware.
     pub flash_bytes: FlashBytes,
     /// Every planned step that runs, in order.
@@ -118,6 +125,7 @@ impl BenchReport {
         real: bool,
         steps: &[usize],
         counted: &Counted,
+        worst: &WorstCase,
     ) -> Result<Self, BenchError> {
         let (plan, elf, counts) = (&compiled.plan, &counted.elf, &counted.counts);
         let table = Table::of(target.core);
@@ -163,6 +171,9 @@ impl BenchReport {
             energy_uj: with_flash.or(cycles).and_then(|cycles| target.energy_uj(cycles)),
             arena_bytes: plan.arena_bytes as u64,
             stack_bytes: counted.run.stack_bytes as u64,
+            stack_bound_bytes: u64::from(worst.stack.bytes),
+            static_bytes: worst.static_bytes.saturating_sub(plan.arena_bytes as u64),
+            ram_bytes: worst.ram_bytes(),
             flash_bytes: FlashBytes::of(elf, plan.weights.len() as u64),
             layers,
             rest,

@@ -57,7 +57,15 @@ impl fmt::Display for BenchReport {
         )?;
         line(
             "RAM",
-            format!("arena {}, stack {}", format_bytes(self.arena_bytes), format_bytes(self.stack_bytes)),
+            format!(
+                "{} = arena {} + stack {} + statics {}; stack: painted {}, bound {}",
+                format_bytes(self.ram_bytes),
+                format_bytes(self.arena_bytes),
+                format_bytes(self.stack_bound_bytes),
+                format_bytes(self.static_bytes),
+                format_bytes(self.stack_bytes),
+                format_bytes(self.stack_bound_bytes)
+            ),
         )?;
         match &self.comparison {
             Some(comparison) => write!(f, "\n{}", Compared(comparison)),

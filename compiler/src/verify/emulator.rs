@@ -13,6 +13,7 @@ use super::harness::{
     run_limited, starts, tail, to_bytes, to_codes,
 };
 use super::panics::panic_locations;
+use crate::stack::StackError;
 use crate::target::Isa;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -412,6 +413,10 @@ impl Firmware {
             sample_bytes,
             given_bytes: inputs.len(),
         }
+    }
+
+    pub(super) fn unbounded(&self, source: StackError) -> VerifyError {
+        VerifyError::Stack { package: self.emitted.package.clone(), place: self.core.name(), source }
     }
 
     pub(super) fn protocol(&self, what: String) -> VerifyError {

@@ -4,6 +4,7 @@
 //! Invariant: every message says what was given, what failed and, where the
 //! user can do something about it, what.
 
+use crate::stack::StackError;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -175,6 +176,16 @@ pub enum VerifyError {
         place: &'static str,
         /// The end of what firmware and emulator printed.
         output: String,
+    },
+    /// The stack of a run has no bound that can be told.
+    #[error("tinyc bug: the stack of {package} on {place} has no bound: {source}")]
+    Stack {
+        /// The emitted crate.
+        package: String,
+        /// For which core.
+        place: &'static str,
+        /// Why not.
+        source: StackError,
     },
     /// A run took longer than its samples may.
     #[error("{package} did not end on {place} within {} s; it printed:\n{output}", limit.as_secs_f32())]

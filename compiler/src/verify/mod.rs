@@ -15,3 +15,4 @@ pub mod quality;
 pub mod reference;
 pub mod simulate;
 pub mod validate;
+pub mod worst_case;

@@ -222,7 +222,14 @@ pub fn validate_compiled(
         if let (Some(at), None) = (sides.differing(&got), &first_difference) {
             first_difference = Some(sides.explain(at, Side::Firmware(&firmware, core, &got[at]))?);
         }
-        emulated.push(Emulated { core: core.name(), samples: emulate_samples, stack_bytes: run.stack_bytes });
+        let worst = firmware.worst_case()?;
+        emulated.push(Emulated {
+            core: core.name(),
+            samples: emulate_samples,
+            stack_bytes: run.stack_bytes,
+            stack_bound_bytes: u64::from(worst.stack.bytes),
+            ram_bytes: worst.ram_bytes(),
+        });
     }
     let counts =
         report::Counts { host: picked.len(), reference: reference_samples, emulated: emulate_samples };

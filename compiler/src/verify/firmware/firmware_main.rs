@@ -9,7 +9,7 @@
 //! `input_bytes`, `output_bytes` (a sample), `model_ram_bytes`, `samples`,
 //! `stack_bytes` (the deepest stack of a run).
 //! Invariant: only the model's `run` lies between `bench_start` and
-//! `bench_stop`; the panic handler links only if nothing can panic, except
+//! `bench_stop`, called by `bench_run`; the panic handler links only if nothing can panic, except
 //! with the feature `locate`, where a panic is a fault that tells its place.
 
 #![no_std]
@@ -88,12 +88,14 @@ fn panic(info: &PanicInfo) -> ! {
 
 #[cfg(not(feature = "trace"))]
 #[inline(never)]
+#[unsafe(export_name = "bench_run")]
 fn run(model: &mut Model) {
     let _ = model.run();
 }
 
 #[cfg(feature = "trace")]
 #[inline(never)]
+#[unsafe(export_name = "bench_run")]
 fn run(model: &mut Model) {
     let Some(file) = File::write_to(c"trace.bin") else { fail(c"error trace.bin cannot be written") };
     model.run_traced(&mut |step: usize, name: &str, data: &[i8]| {

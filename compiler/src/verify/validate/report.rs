@@ -11,6 +11,7 @@ use super::ValidateError;
 use super::scores::Scores;
 use crate::compile::Compiled;
 use crate::target::Target;
+use crate::target::units::format_bytes;
 use crate::verify::metrics::{Decibel, Metric};
 
 /// Float model, integer reference, emitted crate and emulated chip compared.
@@ -47,6 +48,12 @@ pub struct Report {
     pub emulated_samples: usize,
     /// Deepest stack of a run on an emulated core; `null` without emulation.
     pub stack_bytes: Option<usize>,
+    /// Deepest stack of any run, computed from the firmware's instructions, on
+    /// the core where it is deepest; `null` without emulation.
+    pub stack_bound_bytes: Option<u64>,
+    /// Arena, `stack_bound_bytes` and what else the crate keeps in static memory,
+    /// on the core that needs most; `null` without emulation.
+    pub ram_bytes: Option<u64>,
     /// Each emulated core.
     pub emulated: Vec<Emulated>,
     /// Multiply-accumulates of one run.
@@ -68,8 +75,12 @@ pub struct Emulated {
     pub core: &'static str,
     /// Samples that it ran.
     pub samples: usize,
-    /// Deepest stack of a run.
+    /// Deepest stack of a run, painted and measured.
     pub stack_bytes: usize,
+    /// Deepest stack of any run, computed.
+    pub stack_bound_bytes: u64,
+    /// Arena, `stack_bound_bytes` and other static memory.
+    pub ram_bytes: u64,
 }
 
 /// One output against float.
@@ -162,6 +173,8 @@ impl Report {
             host_samples: counts.host,
             emulated_samples: if emulated.is_empty() { 0 } else { counts.emulated },
             stack_bytes: emulated.iter().map(|e| e.stack_bytes).max(),
+            stack_bound_bytes: emulated.iter().map(|e| e.stack_bound_bytes).max(),
+            ram_bytes: emulated.iter().map(|e| e.ram_bytes).max(),
             emulated,
             macs: plan.steps.iter().map(|s| s.macs).sum(),
             arena_bytes: plan.arena_bytes,
@@ -217,10 +230,23 @@ impl fmt::Display for Report {
         }
         let word = if self.identical { "identical bytes" } else { "DIFFERENT bytes" };
         write!(f, "  {word}: reference ({} samples), host ({})", self.reference_samples, self.host_samples)?;
-        for Emulated { core, samples, stack_bytes } in &self.emulated {
-            write!(f, ", {core} ({samples}, stack {stack_bytes} B)")?;
+        for Emulated { core, samples, .. } in &self.emulated {
+            write!(f, ", {core} ({samples})")?;
         }
         writeln!(f)?;
+        for one in &self.emulated {
+            writeln!(
+                f,
+                "  RAM on {}: {} = arena {} + stack {} + statics {}; stack: painted {}, bound {}",
+                one.core,
+                format_bytes(one.ram_bytes),
+                format_bytes(self.arena_bytes as u64),
+                format_bytes(one.stack_bound_bytes),
+                format_bytes(one.ram_bytes.saturating_sub(self.arena_bytes as u64 + one.stack_bound_bytes)),
+                format_bytes(one.stack_bytes as u64),
+                format_bytes(one.stack_bound_bytes)
+            )?;
+        }
         if let Some(difference) = &self.first_difference {
             writeln!(f, "  first difference: {difference}")?;
         }
