@@ -21,18 +21,20 @@ pub fn winograd_products<const SY: usize, const SX: usize>(
     if pairs < 2 {
         return super::portable::winograd_products::<SY, SX>(inputs, pairs, block, products);
     }
-    let block = block.pointer(0, winograd_block_bytes::<SY, SX>(pairs));
-    let kernel = match (SY * SX, pairs) {
-        (16, _) => products_16,
-        (24, _) => products_24,
-        (_, 8) => products_36_8,
-        (_, 16) => products_36_16,
-        _ => products_36,
-    };
+    let block = block.pointer(0, winograd_block_bytes::<SY, SX>(pairs)).wrapping_add(32);
     let (inputs, products) = (inputs.pointer(0, 8 * SY * SX * pairs), products.pointer(0, 32 * SY * SX));
+    // A branch and no pointer to a function: what is called must be known.
     // SAFETY: the inputs, the block's words and the products are accessed:
     // resolved above.
-    unsafe { kernel(inputs, block.wrapping_add(32), products, pairs) }
+    unsafe {
+        match (SY * SX, pairs) {
+            (16, _) => products_16(inputs, block, products, pairs),
+            (24, _) => products_24(inputs, block, products, pairs),
+            (_, 8) => products_36_8(inputs, block, products, pairs),
+            (_, 16) => products_36_16(inputs, block, products, pairs),
+            _ => products_36(inputs, block, products, pairs),
+        }
+    }
 }
 
 // The pair of inputs at r0 and its words at r1 begin the sums: r6 to r9 are tile 0,
