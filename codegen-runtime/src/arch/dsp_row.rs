@@ -4,8 +4,8 @@
 //! assembly reads and writes the runs that its caller resolved through the view,
 //! and its own stack.
 //!
-//! The inner loop is one unrolled body, entered in its middle so that the last
-//! pass ends where the body ends. Four channels are enough to make
+//! The inner loop is one unrolled body of two halves, entered in its middle so that
+//! the last pass ends where the body ends. Four channels are enough to make
 //! the row's unpacking cheap, and leave a register for the end of the loop.
 
 use core::arch::naked_asm;
@@ -161,10 +161,14 @@ macro_rules! kernel_1x4 {
                 add r5, r2, r5, lsl #2
                 str r5, [sp, #24]
                 rsb r5, r4, #0
+                and r12, r5, #15
                 and r5, r5, #7
                 adr.w r6, 3f
                 movs r7, #", $bytes, r"
-                mla r6, r5, r7, r6
+                mla r6, r12, r7, r6
+                cmp r12, #8
+                it hs
+                addhs r6, #4
                 cmp r4, #0
                 bne 1f
                 adr.w r6, 4f
@@ -186,6 +190,16 @@ macro_rules! kernel_1x4 {
                 sub r1, r1, r4
                 bx r3
             3:
+                .irp i, 0, 1, 2, 3, 4, 5, 6, 7
+                ldr.n r2, [r0, #4*\i]
+                ldr.n r3, [r1, #16*\i]
+                ldr.n r4, [r1, #16*\i+4]
+                ldr.n r5, [r1, #16*\i+8]
+                ldr.n r6, [r1, #16*\i+12]
+                ", $quad!(), r"
+                .endr
+                adds r0, #32
+                adds r1, #128
                 .irp i, 0, 1, 2, 3, 4, 5, 6, 7
                 ldr.n r2, [r0, #4*\i]
                 ldr.n r3, [r1, #16*\i]
@@ -233,11 +247,10 @@ macro_rules! requantize_1x4 {
         ssat r8, #8, r8
         ssat r11, #8, r11
         ssat r10, #8, r10
-        strb r9, [r2]
-        strb r8, [r2, #1]
-        strb r11, [r2, #2]
-        strb r10, [r2, #3]
-        adds r2, #4
+        strb r9, [r2], #4
+        strb r8, [r2, #-3]
+        strb r11, [r2, #-2]
+        strb r10, [r2, #-1]
         str r2, [sp, #16]
         cmp r2, r7
         bne 2b

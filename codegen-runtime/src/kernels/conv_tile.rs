@@ -77,6 +77,17 @@ impl Params {
         self.kernel_h * (self.row_len() / 4) + self.others().div_ceil(4)
     }
 
+    /// Inputs that are copied before they are widened, where columns are padding: a
+    /// kernel row, or all of them if nothing is put aside.
+    const fn gathered(&self) -> usize {
+        match (self.row_len() % 4, self.in_c % 4) {
+            _ if self.pointwise() => 0,
+            (_, 0) if self.dilation_w == 1 => 0,
+            (0, _) => self.kernel_h * self.row_len(),
+            _ => self.row_len(),
+        }
+    }
+
     /// Whether output pixel `i` reads input pixel `i` and nothing else, so that
     /// rows which lie one after the other are one row.
     pub const fn pointwise(&self) -> bool {
@@ -92,11 +103,9 @@ impl Params {
 }
 
 /// Private bytes of the arena that the kernel needs, 4-byte aligned: the two
-/// widened windows, the inputs put aside, and a kernel row where columns are
-/// padding.
+/// widened windows, the inputs put aside, and kernel rows where columns are padding.
 pub const fn scratch_bytes(p: &Params) -> usize {
-    let gathered = if p.pointwise() { 0 } else { p.row_len() };
-    p.quads() * 16 + p.others().next_multiple_of(4) + gathered
+    p.quads() * 16 + p.others().next_multiple_of(4) + p.gathered()
 }
 
 /// The whole tensor; `KH` is `p.kernel_h`.
@@ -287,9 +296,20 @@ fn fill_beyond(p: &Params, rows: &[Option<Bytes<'_>>], first: isize, scratch: By
         return;
     }
     let padding = p.others().next_multiple_of(4);
-    let gathered = scratch.sub(p.quads() * 16 + padding, p.row_len());
-    for i in 0..p.row_len() {
+    let gathered = scratch.sub(p.quads() * 16 + padding, p.gathered());
+    for i in 0..p.gathered() {
         gathered.set(i, p.pad_code);
+    }
+    if others == 0 {
+        // Nothing is put aside: all rows are one run.
+        for (index, row) in rows.iter().enumerate() {
+            if let Some(row) = row {
+                copy_taps(p, *row, &taps, gathered.sub(index * p.row_len(), p.row_len()));
+            }
+        }
+        let tile = scratch.sub(0, p.quads() * 16);
+        arch::widen_rows(&[Some(gathered)], span(0, p.gathered()), tile, slot, none, 0);
+        return;
     }
     for (index, row) in rows.iter().enumerate() {
         if let Some(row) = row {
