@@ -130,3 +130,15 @@ fn primitives_of_its_own_equal_the_portable_bodies_on_rv32imc() {
         program: "windows",
     });
 }
+
+#[test]
+fn assembly_equals_the_portable_bodies_on_cortex_m33() {
+    equal(&Machine {
+        triple: "thumbv8m.main-none-eabihf",
+        emulator: &["qemu-system-arm", "-M", "mps2-an505", "-cpu", "cortex-m33"],
+        memory: "FLASH (rx) : ORIGIN = 0x10000000, LENGTH = 4M\n \
+                 RAM (rwx) : ORIGIN = 0x38000000, LENGTH = 4M",
+        arch: "cortex_m_dsp",
+        program: "kernels",
+    });
+}

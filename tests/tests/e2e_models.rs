@@ -60,10 +60,12 @@ fn check(case: &Case, cores: &[Core]) {
     }
 }
 
-/// The kernels that cores without DSP instructions have for themselves.
+/// The kernels that each core has for itself; the Cortex-M4 has its models above.
 #[test]
-fn kws_dscnn_with_the_kernels_of_small_cores() {
-    for (target, core) in [("stm32g0b1", Core::M0), ("stm32f103", Core::M3), ("esp32c3", Core::Rv32)] {
+fn kws_dscnn_with_the_kernels_of_each_core() {
+    for (target, core) in
+        [("stm32g0b1", Core::M0), ("stm32f103", Core::M3), ("esp32c3", Core::Rv32), ("nrf5340", Core::M33)]
+    {
         for form in [Form::Float, Form::QdqTflite] {
             let mut case = *case("kws_dscnn", form);
             case.target = target;

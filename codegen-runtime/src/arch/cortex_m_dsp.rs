@@ -1,8 +1,13 @@
-//! The primitives in the DSP instructions of Armv7E-M (Cortex-M4, Cortex-M7).
+//! The primitives in the DSP instructions of Armv7E-M and Armv8-M Main (Cortex-M4,
+//! Cortex-M7, Cortex-M33).
 //!
 //! In and out: as `portable.rs` says, which defines every result; what is not
 //! written here is taken from there. Invariant: assembly reads and writes the
 //! runs that its caller resolved through the view, and its own stack.
+//!
+//! Every piece of assembly begins with `.cpu cortex-m33`: the assembler has the DSP
+//! instructions of Armv8-M as an option that a Rust target leaves out. All of them are
+//! Armv7E-M's, and nothing else of Armv8-M is written here.
 
 use core::arch::asm;
 
@@ -29,6 +34,7 @@ pub fn requantize(acc: i32, m: i32, k: u32, out: Out) -> i8 {
     // SAFETY: one instruction on registers: zero_point + ((acc * m + 2^31) >> 32).
     unsafe {
         asm!(
+            ".cpu cortex-m33",
             "smmlar {code}, {acc}, {m}, {zero_point}",
             code = lateout(reg) code,
             acc = in(reg) acc,

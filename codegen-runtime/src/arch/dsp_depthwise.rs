@@ -61,6 +61,7 @@ unsafe extern "C" fn pair_rows_up(
     channel: usize,
 ) {
     naked_asm!(
+        ".cpu cortex-m33",
         r"
         push {{r1, r3, r4-r11, lr}}
         mov r6, r0
@@ -358,10 +359,12 @@ macro_rules! kernel_3x3 {
             rows: usize,
             zero_point: i32,
         ) {
-            naked_asm!(concat!(
-                open!($columns_shift),
-                $fours,
-                r"
+            naked_asm!(
+                ".cpu cortex-m33",
+                concat!(
+                    open!($columns_shift),
+                    $fours,
+                    r"
             8:
                 ldr r3, [sp, #60]
                 ldr r4, [sp, #196]
@@ -377,8 +380,8 @@ macro_rules! kernel_3x3 {
                 beq 4f
             3:
                 ",
-                $outputs,
-                r"
+                    $outputs,
+                    r"
                 ldr r1, [sp, #4]
                 ldr.w r12, [sp, #8]
                 smmlar r5, r5, r1, r12
@@ -400,8 +403,8 @@ macro_rules! kernel_3x3 {
                 add lr, lr, r12, lsl #1
                 str.w lr, [sp, #12]
                 adds r0, #",
-                $column_bytes,
-                r"
+                    $column_bytes,
+                    r"
                 cmp r0, r1
                 bne 3b
             4:
@@ -415,8 +418,8 @@ macro_rules! kernel_3x3 {
                 ldr r3, [sp, #196]
                 ldr r1, [sp, #44]
                 add.w r0, r0, #",
-                $band_bytes,
-                r"
+                    $band_bytes,
+                    r"
                 add r2, r2, r3, lsl #1
                 str r0, [sp, #36]
                 str r2, [sp, #40]
@@ -433,8 +436,8 @@ macro_rules! kernel_3x3 {
                 movs r1, #0
                 cbz r3, 10f
                 add.w r3, r0, #",
-                $column_bytes,
-                r"
+                    $column_bytes,
+                    r"
                 str r1, [sp, #20]
                 str r3, [sp, #24]
                 b 3b
@@ -443,7 +446,8 @@ macro_rules! kernel_3x3 {
                 str r1, [sp, #20]
                 b 5b
                 "
-            ))
+                )
+            )
         }
     };
 }

@@ -151,7 +151,7 @@ macro_rules! kernel_1x4 {
         $(#[$meta])*
         #[unsafe(naked)]
         unsafe extern "C" fn $name($($argument: $type),*) {
-            naked_asm!(concat!(
+            naked_asm!(".cpu cortex-m33", concat!(
                 r"
                 push {{r4-r11, lr}}
                 sub sp, sp, #28

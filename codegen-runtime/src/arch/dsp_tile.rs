@@ -299,7 +299,7 @@ macro_rules! kernel_2x4 {
             what: *const Spans,
             first: usize,
         ) {
-            naked_asm!(concat!(
+            naked_asm!(".cpu cortex-m33", concat!(
                 r"
                 push {{r4-r11, lr}}
                 sub sp, sp, #36

@@ -73,6 +73,7 @@ pub fn widen_rows(
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn spans(what: *const Spans, unused: usize, first: usize, tile: *mut i8) {
     naked_asm!(
+        ".cpu cortex-m33",
         r"
         push {{r0, r4-r11, lr}}
         ldm r0, {{r0, r1, r4, r12, lr}}

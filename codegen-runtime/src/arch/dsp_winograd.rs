@@ -103,18 +103,20 @@ macro_rules! products {
     ($name:ident, $pair:literal, $products:literal) => {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(inputs: *mut i8, words: *const u8, products: *mut i8, pairs: usize) {
-            naked_asm!(concat!(
-                r"
+            naked_asm!(
+                ".cpu cortex-m33",
+                concat!(
+                    r"
                 push {{r4-r11, lr}}
                 sub sp, sp, #36
                 str r2, [sp, #20]
                 add.w r2, r2, #",
-                $products,
-                r"
+                    $products,
+                    r"
                 str r2, [sp, #28]
                 movw r4, #",
-                $pair,
-                r"
+                    $pair,
+                    r"
                 mul r5, r3, r4
                 subs r5, #8
                 str r5, [sp, #24]
@@ -133,8 +135,8 @@ macro_rules! products {
                 strd r4, r5, [sp, #4]
             2:
                 ",
-                first_pair!(),
-                r"
+                    first_pair!(),
+                    r"
                 ldm sp, {{r2, r3, r4, r5}}
                 add r5, r1
                 add r0, r3
@@ -145,13 +147,13 @@ macro_rules! products {
             3:
                 .irp i, 0, 1, 2, 3, 4, 5, 6, 7
                 ",
-                next_pair!($pair),
-                r"
+                    next_pair!($pair),
+                    r"
                 .endr
                 ldr r2, [sp, #16]
                 add.w r0, r0, #",
-                $pair,
-                r"*8
+                    $pair,
+                    r"*8
                 adds r1, #128
                 cmp r1, r2
                 bne 3b
@@ -166,7 +168,8 @@ macro_rules! products {
                 add sp, sp, #36
                 pop {{r4-r11, pc}}
                 "
-            ))
+                )
+            )
         }
     };
 }
@@ -183,19 +186,21 @@ macro_rules! products_unrolled {
     ($name:ident, $products:literal, $body:expr) => {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(inputs: *mut i8, words: *const u8, products: *mut i8, pairs: usize) {
-            naked_asm!(concat!(
-                r"
+            naked_asm!(
+                ".cpu cortex-m33",
+                concat!(
+                    r"
                 push {{r4-r11, lr}}
                 sub sp, sp, #12
                 add.w r3, r2, #",
-                $products,
-                r"
+                    $products,
+                    r"
                 strd r2, r3, [sp]
             2:
                 ",
-                first_pair!(),
-                $body,
-                r"
+                    first_pair!(),
+                    $body,
+                    r"
                 ldrd r2, r3, [sp]
                 stm r2!, {{r6, r7, r8, r9, r10, r11, r12, lr}}
                 cmp r2, r3
@@ -204,7 +209,8 @@ macro_rules! products_unrolled {
                 add sp, sp, #12
                 pop {{r4-r11, pc}}
                 "
-            ))
+                )
+            )
         }
     };
 }

@@ -127,15 +127,17 @@ macro_rules! input {
     ($name:ident, $rows:literal, $row_bytes:literal, $pair_bytes:literal, $row:expr, $columns:expr) => {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(rows: *const *const i8, pixel: usize, quads: usize, inputs: *mut i8) {
-            naked_asm!(concat!(
-                r"
+            naked_asm!(
+                ".cpu cortex-m33",
+                concat!(
+                    r"
                 push {{r4-r11, lr}}
                 sub sp, sp, #28
                 movs r4, #0
                 lsl r5, r2, #2
                 add.w r6, r0, #4*",
-                $rows,
-                r"
+                    $rows,
+                    r"
                 str r1, [sp]
                 str r4, [sp, #4]
                 str r6, [sp, #12]
@@ -151,29 +153,29 @@ macro_rules! input {
                 str r12, [sp, #8]
                 add r0, r0, r3
                 ",
-                $row,
-                r"
+                    $row,
+                    r"
                 ldrd r0, r1, [sp, #8]
                 adds r2, #",
-                $row_bytes,
-                r"
+                    $row_bytes,
+                    r"
                 cmp r0, r1
                 bne 3b
                 sub.w r2, r2, #",
-                $pair_bytes,
-                r"
+                    $pair_bytes,
+                    r"
                 ",
-                $columns,
-                r"
+                    $columns,
+                    r"
                 add.w r2, r2, #",
-                $pair_bytes,
-                r"
+                    $pair_bytes,
+                    r"
                 ",
-                $columns,
-                r"
+                    $columns,
+                    r"
                 add.w r2, r2, #",
-                $pair_bytes,
-                r"
+                    $pair_bytes,
+                    r"
                 ldr r0, [sp, #4]
                 ldr r1, [sp, #20]
                 adds r0, #4
@@ -183,7 +185,8 @@ macro_rules! input {
                 add sp, sp, #28
                 pop {{r4-r11, pc}}
                 "
-            ))
+                )
+            )
         }
     };
 }

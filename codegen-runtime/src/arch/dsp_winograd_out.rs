@@ -189,21 +189,23 @@ macro_rules! output {
             channels: usize,
             zero_point: i32,
         ) {
-            naked_asm!(concat!(
-                r"
+            naked_asm!(
+                ".cpu cortex-m33",
+                concat!(
+                    r"
                 push {{r4-r11, lr}}
                 sub sp, sp, #28
                 ldm r2, ",
-                $pointers,
-                r"
+                    $pointers,
+                    r"
                 stm sp, ",
-                $pointers,
-                r"
+                    $pointers,
+                    r"
                 strd r1, r3, [sp, #16]
             2:
                 ",
-                $body,
-                r"
+                    $body,
+                    r"
                 ldr r1, [sp, #16]
                 ldr r2, [sp, #64]
                 adds r0, #4
@@ -215,7 +217,8 @@ macro_rules! output {
                 add sp, sp, #28
                 pop {{r4-r11, pc}}
                 "
-            ))
+                )
+            )
         }
     };
 }

@@ -53,7 +53,7 @@ pub struct Target {
 pub enum ArchFile {
     /// `portable.rs`: plain Rust, for every instruction set.
     Portable,
-    /// `cortex_m_dsp.rs`: assembly for Armv7E-M.
+    /// `cortex_m_dsp.rs`: assembly for Armv7E-M, and for Armv8-M Main with DSP.
     #[serde(rename = "cortex_m_dsp")]
     CortexMDsp,
     /// `armv6m.rs`: assembly for Armv6-M.
@@ -90,12 +90,13 @@ impl ArchFile {
         }
     }
 
-    /// Whether it assembles for an instruction set.
+    /// Whether it assembles for an instruction set, whose cores may need
+    /// [`Core::has_dsp`] to run it.
     #[must_use]
     pub fn suits(self, isa: Isa) -> bool {
         match self {
             Self::Portable => true,
-            Self::CortexMDsp => isa == Isa::Armv7EM,
+            Self::CortexMDsp => isa == Isa::Armv7EM || isa == Isa::Armv8MMain,
             Self::Armv6M => isa == Isa::Armv6M,
             Self::Armv7M => isa == Isa::Armv7M,
             Self::Rv32imc => isa == Isa::Rv32imc,

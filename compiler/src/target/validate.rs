@@ -7,7 +7,7 @@
 
 use super::cores::Core;
 use super::error::Problem;
-use super::schema::Target;
+use super::schema::{ArchFile, Target};
 
 /// One past the highest address of a 32-bit core.
 const ADDRESS_END_32: u64 = 1 << 32;
@@ -118,7 +118,8 @@ fn check_core(target: &Target) -> Result<(), Problem> {
             allowed: allowed.to_vec(),
         });
     }
-    if !target.arch.suits(target.core.isa()) {
+    let dsp = target.arch == ArchFile::CortexMDsp;
+    if !target.arch.suits(target.core.isa()) || (dsp && !target.core.has_dsp()) {
         let given = target.arch.file_name().trim_end_matches(".rs");
         return Err(Problem::Arch { given, core: target.core.label() });
     }
