@@ -69,7 +69,9 @@ pub fn widen_rows(
     unsafe { spans(&what, 0, span.first, tile) }
 }
 
-// In: r0 = what, r2 = first input's byte in a row, r3 = tile.
+// In: r0 = what, r2 = first input's byte in a row, r3 = tile. Rows of 4 inputs (from
+// 20 on) and of 9 (from 30 on) are those of first convolutions: one channel by four
+// columns, three by three.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn spans(what: *const Spans, unused: usize, first: usize, tile: *mut i8) {
     naked_asm!(
@@ -77,6 +79,11 @@ pub(super) unsafe extern "C" fn spans(what: *const Spans, unused: usize, first: 
         r"
         push {{r0, r4-r11, lr}}
         ldm r0, {{r0, r1, r4, r12, lr}}
+        add r5, r12, r4, lsl #2
+        cmp r5, #9
+        beq 30f
+        cmp r5, #4
+        beq 20f
     1:
         ldr r5, [r0], #4
         subs r6, r4, #4
@@ -145,6 +152,7 @@ pub(super) unsafe extern "C" fn spans(what: *const Spans, unused: usize, first: 
     7:
         subs r1, #1
         bne 1b
+    17:
         ldr r7, [sp]
         ldr r6, [r7, #20]
         ldr r5, [r7, #16]
@@ -179,6 +187,53 @@ pub(super) unsafe extern "C" fn spans(what: *const Spans, unused: usize, first: 
         subs r6, #1
         bne 13b
         b 7b
+    20:
+        ldr r5, [r0], #4
+        cbz r5, 22f
+        ldr r7, [r5, r2]
+        sxtb16 r11, r7
+        sxtb16 r7, r7, ror #8
+    21:
+        str r11, [r3]
+        str r7, [r3, #8]
+        adds r3, #16
+        subs r1, #1
+        bne 20b
+        b 17b
+    22:
+        ldr r7, [sp]
+        ldr r7, [r7, #24]
+        mov r11, r7
+        b 21b
+    30:
+        ldr r5, [r0], #4
+        cbz r5, 32f
+        adds r5, r5, r2
+        ldr.w r7, [r5]
+        ldr.w r8, [r5, #4]
+        ldrb.w r9, [r5, #8]
+        sxtb16 r11, r7
+        sxtb16 r7, r7, ror #8
+        sxtb16 r10, r8
+        sxtb16 r8, r8, ror #8
+    31:
+        str.w r11, [r3]
+        str.w r7, [r3, #8]
+        str.w r10, [r3, #16]
+        str.w r8, [r3, #24]
+        strb r9, [lr], #1
+        adds r3, #32
+        subs r1, #1
+        bne 30b
+        b 17b
+    32:
+        ldr r7, [sp]
+        ldr r7, [r7, #24]
+        mov r11, r7
+        mov r10, r7
+        mov r8, r7
+        mov r9, r7
+        b 31b
         "
     )
 }
