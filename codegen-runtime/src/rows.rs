@@ -1,9 +1,9 @@
 //! Where a window meets its input: which rows, and which columns of a row.
 //!
-//! In: geometry. Out: views of rows, or ranges of taps. Invariant: what is
-//! returned lies inside the input; everything else is padding.
+//! In: geometry, or a table of places. Out: views of rows, or ranges of taps.
+//! Invariant: what is returned lies inside the input; everything else is padding.
 
-use super::view::Bytes;
+use super::view::{ArenaView, Bytes};
 
 /// The `KH` input rows of a step, from row `first_row` on, `dilation` rows
 /// apart; `None` for rows outside `0..rows`, which are padding. A row is
@@ -61,4 +61,80 @@ pub struct Taps {
     pub end: usize,
     /// Where in the input tap `begin` lies; zero where there is none.
     pub position: usize,
+}
+
+/// The rows of a tensor, each at its own place of the arena.
+///
+/// Offsets count in units of `1 << shift` bytes. Invariant: whoever makes one has
+/// proven that every row lies inside `arena` (an emitted crate: by [`RowTable`]).
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    arena: Bytes<'a>,
+    offsets: &'a [u16],
+    shift: u32,
+    row_bytes: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows of `row_bytes` each, at `offsets`.
+    #[inline(always)]
+    pub fn new(arena: Bytes<'a>, offsets: &'a [u16], shift: u32, row_bytes: usize) -> Self {
+        Rows { arena, offsets, shift, row_bytes }
+    }
+
+    /// Row `index`, `None` outside the tensor.
+    #[inline(always)]
+    pub fn get(self, index: isize) -> Option<Bytes<'a>> {
+        let index = usize::try_from(index).ok()?;
+        let offset = *self.offsets.get(index)?;
+        Some(self.arena.sub(usize::from(offset) << self.shift, self.row_bytes))
+    }
+
+    /// Row `index`, which exists; rows `index..index + count` if they are known to
+    /// follow each other.
+    #[inline(always)]
+    pub fn run(self, index: usize, count: usize) -> Bytes<'a> {
+        let offset = self.offsets.get(index).copied().unwrap_or(0);
+        self.arena.sub(usize::from(offset) << self.shift, self.row_bytes * count)
+    }
+
+    /// Fills `window` with the rows from `first` on, `dilation` apart.
+    #[inline(always)]
+    pub fn window(self, first: isize, dilation: usize, window: &mut [Option<Bytes<'a>>]) {
+        let mut row = first;
+        for slot in window {
+            *slot = self.get(row);
+            row += dilation as isize;
+        }
+    }
+}
+
+/// Where the rows of a tensor lie in an arena of `ARENA` bytes: a constant of an
+/// emitted crate, checked when that is built.
+pub struct RowTable<const ROWS: usize, const ARENA: usize> {
+    row_bytes: usize,
+    shift: u32,
+    offsets: [u16; ROWS],
+}
+
+impl<const ROWS: usize, const ARENA: usize> RowTable<ROWS, ARENA> {
+    /// Rows of `row_bytes` at `offsets`, in units of `1 << shift` bytes.
+    ///
+    /// # Panics
+    /// If a row reaches out of the arena; in a constant, this does not compile.
+    pub const fn new(row_bytes: usize, shift: u32, offsets: [u16; ROWS]) -> Self {
+        let mut row = 0;
+        while row < ROWS {
+            let offset = (offsets[row] as usize) << shift;
+            assert!(offset <= ARENA && row_bytes <= ARENA - offset, "a row outside the arena");
+            row += 1;
+        }
+        RowTable { row_bytes, shift, offsets }
+    }
+
+    /// The rows in an arena.
+    #[inline(always)]
+    pub fn rows<'a>(&'a self, arena: ArenaView<'a, ARENA>) -> Rows<'a> {
+        Rows::new(arena.whole(), &self.offsets, self.shift, self.row_bytes)
+    }
 }

@@ -48,7 +48,7 @@ sources! {
     "arch/portable_window.rs" needs ["requant.rs", "view.rs"],
     "arch/portable_winograd.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "arch/rv32imc.rs" needs ["arch/portable.rs", "view.rs"],
-    "kernels/add.rs" needs ["kernels/strides.rs", "view.rs"],
+    "kernels/add.rs" needs ["kernels/strides.rs", "rows.rs", "view.rs"],
     "kernels/avg_pool.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/blocks.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/channels.rs" needs [ARCH, "requant.rs", "view.rs"],
@@ -66,9 +66,10 @@ sources! {
     "kernels/depthwise_window.rs" needs [
         ARCH, "kernels/channels.rs", "kernels/window.rs", "requant.rs", "rows.rs", "view.rs"
     ],
-    "kernels/lut.rs" needs ["view.rs"],
+    "kernels/lut.rs" needs ["rows.rs", "view.rs"],
     "kernels/max_pool.rs" needs ["rows.rs", "view.rs"],
-    "kernels/mul.rs" needs [ARCH, "kernels/strides.rs", "requant.rs", "view.rs"],
+    "kernels/mul.rs" needs [ARCH, "kernels/strides.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/pool_rows.rs" needs [ARCH, "kernels/avg_pool.rs", "rows.rs", "view.rs"],
     "kernels/softmax.rs" needs ["requant.rs", "view.rs"],
     "kernels/sparse.rs" needs ["kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/strides.rs" needs [],

@@ -322,6 +322,12 @@ impl<'a, const N: usize> ArenaView<'a, N> {
         let start = unsafe { self.start.add(OFFSET) };
         Bytes { start, extent: Extent::new(LEN), lifetime: PhantomData }
     }
+
+    /// All of it, for tables of offsets that were checked when the crate was built.
+    #[inline(always)]
+    pub fn whole(self) -> Bytes<'a> {
+        Bytes { start: self.start, extent: Extent::new(N), lifetime: PhantomData }
+    }
 }
 
 /// `N` constant bytes, aligned for every access that kernels make:

@@ -10,7 +10,8 @@ use crate::ir::QuantParams;
 use crate::lower::KernelSet;
 use crate::onnx::{self, OnnxError, Source};
 use crate::passes::{self, Context, Half, PassError, Scales};
-use crate::plan::choose::{Choice, Limits, Opt, plan_chosen};
+use crate::plan::choose::{Choice, Limits, Opt};
+use crate::plan::strategy::{self, Chosen, Curve, Strategy};
 use crate::plan::{Plan, PlanError};
 use crate::quant::calibrate::{Method, Ranges, calibrate};
 use crate::quant::file::{QuantFile, QuantFileError};
@@ -49,6 +50,8 @@ pub struct CompileOptions {
     pub kernels: KernelSet,
     /// What the layers' forms are chosen for.
     pub opt: Opt,
+    /// RAM against speed; [`Strategy::Auto`] keeps to the RAM of `limits` if it can.
+    pub strategy: Strategy,
     /// What the chip offers, its budgets applied.
     pub limits: Limits,
 }
@@ -79,6 +82,8 @@ pub struct Compiled {
     pub choices: Vec<Choice>,
     /// What their forms were chosen for.
     pub opt: Opt,
+    /// The plans that it was chosen from; empty where nobody had to look for less RAM.
+    pub curve: Curve,
     /// The quantization, for `model.quant.toml`.
     pub quant_file: QuantFile,
     /// How raw samples become each input.
@@ -190,7 +195,13 @@ pub fn compile(
         None => scaled(&source, &mut module, taken, samples, &specs, wanted, method, progress, observe)?,
     };
     let flash_bytes = |plan: &Plan| Footprint::of(plan).flash_bytes();
-    let (plan, choices) = plan_chosen(&module, options.kernels, options.opt, options.limits, &flash_bytes)?;
+    let asked = strategy::Asked {
+        kernels: options.kernels,
+        opt: options.opt,
+        limits: options.limits,
+        strategy: options.strategy,
+    };
+    let Chosen { plan, choices, curve } = strategy::choose(&module, asked, &flash_bytes)?;
     let quality = match &used {
         Some(samples) if scales != ScaleSource::Synthetic => {
             let count = samples.len().min(QUALITY_SAMPLES);
@@ -227,7 +238,7 @@ pub fn compile(
     };
     let quant_file = QuantFile::record(&module, header);
     let opt = options.opt;
-    Ok(Compiled { source, module, plan, choices, opt, quant_file, preprocess, scales, quality })
+    Ok(Compiled { source, module, plan, choices, opt, curve, quant_file, preprocess, scales, quality })
 }
 
 /// What is taken out of the graph, and what is not.

@@ -5,6 +5,7 @@
 //! Invariant: a call names a kernel and its parameters, never code; everything
 //! that decides bytes is in the parameters and the constants.
 
+pub mod rows;
 pub mod sweep;
 
 use tinyc_runtime::kernels::{

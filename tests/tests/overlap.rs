@@ -4,7 +4,7 @@
 mod hand_made;
 mod mutants;
 
-use hand_made::Net;
+use hand_made::{Net, geometries};
 use mutants::{destroys, moved};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -12,8 +12,6 @@ use tinyc::ir::{QuantParams, ValueId};
 use tinyc::lower::sweep::{RowOrder, Sweep, Walk};
 use tinyc::ops::Op;
 use tinyc::ops::binary::Binary;
-use tinyc::ops::conv::{Pads, Window};
-use tinyc::ops::pool::{Kind, Pool};
 use tinyc::plan::arena::{Block, Overlap, live_bytes, lower_bound, pack};
 use tinyc::plan::verify::{replay, verify};
 use tinyc::plan::{Plan, PlannedCall, StepId, Time, plan};
@@ -99,47 +97,6 @@ fn blocks(plan: &Plan) -> Vec<Block> {
     let block =
         |b: &tinyc::plan::Buffer| Block { bytes: b.bytes, align: b.align, first: b.first, last: b.last };
     plan.buffers.iter().map(block).collect()
-}
-
-/// Convolutions and poolings of many geometries, with sums, over maps that shrink.
-fn geometries(seed: u64) -> Net {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut pick = |n: usize| rng.next_u32() as usize % n;
-    let mut net = Net::new("geometries", seed);
-    let mut value = net.input("x", &[1, 6 + pick(9), 5 + pick(6), 1 + pick(6)], q());
-    let mut older = value;
-    for step in 0..4 + pick(8) {
-        let name = format!("node_{step}");
-        let shape = net.module.graph.shape(value).clone();
-        let [rows, columns, channels] = shape.hwc().unwrap();
-        let roomy = rows > 3 && columns > 3;
-        let stride = if roomy { 1 + pick(2) } else { 1 };
-        let before = value;
-        value = match pick(8) {
-            0..3 => net.conv(&name, value, 1 + 2 * pick(3), stride, 1, 1 + pick(12)),
-            3 | 4 => net.conv(&name, value, 1 + 2 * pick(2), stride, channels, channels * (1 + pick(2))),
-            5 | 6 if roomy => {
-                let kind = if pick(2) == 0 { Kind::Max } else { Kind::Average { count_include_pad: false } };
-                let pad = pick(2);
-                let pads = Pads { top: pad, left: pick(2), bottom: pad, right: 0 };
-                let window =
-                    Window { kernel: [2 + pad; 2], stride: [1 + pick(3); 2], dilation: [1; 2], pads };
-                net.op(&name, Op::Pool(Pool { kind, window, ceil: false }), &[value], q())
-            }
-            _ if net.module.graph.shape(older) == &shape => {
-                net.op(&name, Op::Binary(Binary::Add), &[value, older], q())
-            }
-            _ => net.conv(&name, value, 1, 1, 1, 8),
-        };
-        if pick(2) == 0 {
-            older = before;
-        }
-    }
-    net.output(value);
-    if pick(3) == 0 {
-        net.output(older);
-    }
-    net
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //!
 //! Constants: none.
 
+use super::super::rows::Rows;
 use super::super::view::Bytes;
 use super::strides;
 
@@ -58,6 +59,22 @@ pub fn run(p: &Params, a: Bytes<'_>, b: Bytes<'_>, output: Bytes<'_>, _scratch: 
             step(p, operands, [a_stride, b_stride], output.sub(to, len), len);
         },
     );
+}
+
+/// Rows `y..y + count` of `row_bytes` each, of operands that are as large as the
+/// output, wherever rows lie.
+#[inline(always)]
+pub fn run_rows(
+    p: &Params,
+    a: Rows<'_>,
+    b: Rows<'_>,
+    output: Rows<'_>,
+    (y, count): (usize, usize),
+    row_bytes: usize,
+) {
+    for row in y..y + count {
+        step(p, [a.run(row, 1), b.run(row, 1)], [1, 1], output.run(row, 1), row_bytes);
+    }
 }
 
 /// One line of `len` output elements; operands are read `strides` elements

@@ -10,7 +10,7 @@
 
 use super::super::arch;
 use super::super::requant::Out;
-use super::super::rows::{self, Taps};
+use super::super::rows::{self, Rows, Taps};
 use super::super::view::{Bytes, Consts};
 
 /// An average pooling. Sizes, strides, pads and dilations are in rows, columns
@@ -105,6 +105,31 @@ fn row<const KH: usize>(
     step(p, consts, &window, counted_rows(p, oy), output.sub(oy * out_row, out_row), scratch);
 }
 
+/// Output rows `y..y + count`, one after the other, wherever rows lie; `WINDOW` is
+/// at least `p.kernel_h`.
+#[inline(always)]
+pub fn run_rows<const WINDOW: usize>(
+    p: &Params,
+    consts: Consts<'_>,
+    input: Rows<'_>,
+    output: Rows<'_>,
+    (y, count): (usize, usize),
+    scratch: Bytes<'_>,
+) {
+    let mut window = [None; WINDOW];
+    for oy in y..y + count {
+        input.window(rows::first(oy, p.stride_h, p.pad_top), p.dilation_h, &mut window);
+        step(
+            p,
+            consts,
+            window.get(..p.kernel_h).unwrap_or(&window),
+            counted_rows(p, oy),
+            output.run(oy, 1),
+            scratch,
+        );
+    }
+}
+
 /// How many of the window's rows count in the divisor, for output row `oy`.
 #[inline(always)]
 pub fn counted_rows(p: &Params, oy: usize) -> usize {
@@ -128,22 +153,11 @@ pub fn step(
     out: Bytes<'_>,
     _scratch: Bytes<'_>,
 ) {
-    let sizes = p.kernel_h * p.kernel_w + 1 - p.first_count;
     let rows_inside = rows.iter().flatten().count();
-    let padding = Padding { before: p.pad_left, after: p.pad_right, counts: p.count_include_pad };
     for ox in 0..p.out_w {
         let first = rows::first(ox, p.stride_w, p.pad_left);
         let taps = rows::taps(first, p.dilation_w, p.kernel_w, p.in_w);
-        let count = counted_rows * counted(first, p.dilation_w, p.kernel_w, p.in_w, padding);
-        // Sums start at minus the zero points, once a position inside. A window that counts
-        // nothing has nothing inside: its sum is 0, whatever it is multiplied with.
-        let inside = rows_inside * (taps.end - taps.begin);
-        let entry = count.saturating_sub(p.first_count);
-        let mean = Mean {
-            start: (inside as i32).wrapping_mul(p.zero_point_in).wrapping_neg(),
-            m: consts.i32_at(entry * 4),
-            k: u32::from(consts.u8_at(sizes * 4 + entry)),
-        };
+        let mean = mean(p, consts, ox, counted_rows, rows_inside);
         let pixel = out.sub(ox * p.in_c, p.in_c);
         let mut c = 0;
         while c + 8 <= p.in_c {
@@ -159,10 +173,33 @@ pub fn step(
 
 /// What the channels of one window share.
 #[derive(Clone, Copy)]
-struct Mean {
-    start: i32,
-    m: i32,
-    k: u32,
+pub struct Mean {
+    /// What a sum of codes starts at.
+    pub start: i32,
+    /// The multiplier's mantissa.
+    pub m: i32,
+    /// The multiplier's shift.
+    pub k: u32,
+}
+
+/// What the channels of the window at column `ox` share, `counted_rows` of whose rows
+/// count in the divisor and `rows_inside` lie inside the input.
+#[inline(always)]
+pub fn mean(p: &Params, consts: Consts<'_>, ox: usize, counted_rows: usize, rows_inside: usize) -> Mean {
+    let sizes = p.kernel_h * p.kernel_w + 1 - p.first_count;
+    let padding = Padding { before: p.pad_left, after: p.pad_right, counts: p.count_include_pad };
+    let first = rows::first(ox, p.stride_w, p.pad_left);
+    let taps = rows::taps(first, p.dilation_w, p.kernel_w, p.in_w);
+    let count = counted_rows * counted(first, p.dilation_w, p.kernel_w, p.in_w, padding);
+    // Sums start at minus the zero points, once a position inside. A window that counts
+    // nothing has nothing inside: its sum is 0, whatever it is multiplied with.
+    let inside = rows_inside * (taps.end - taps.begin);
+    let entry = count.saturating_sub(p.first_count);
+    Mean {
+        start: (inside as i32).wrapping_mul(p.zero_point_in).wrapping_neg(),
+        m: consts.i32_at(entry * 4),
+        k: u32::from(consts.u8_at(sizes * 4 + entry)),
+    }
 }
 
 /// The window's means of the `N` channels from `c` on.

@@ -13,7 +13,7 @@ use core::hint::black_box;
 
 use super::super::arch;
 use super::super::requant::Out;
-use super::super::rows;
+use super::super::rows::{self, Rows};
 use super::super::view::{Bytes, Consts};
 use super::channels::Channels;
 use super::window::Window;
@@ -115,6 +115,29 @@ pub fn run<const KH: usize>(
         step(p, consts, p.out_w, &window(oy), &[output.sub(oy * out_row, out_row)], scratch);
         oy += 1;
     }
+}
+
+/// Output rows `y..y + count`, in one step, wherever rows lie; `WINDOW` is at least
+/// `p.kernel_h * count`, `COUNT` at least `count`.
+#[inline(always)]
+pub fn run_rows<const WINDOW: usize, const COUNT: usize>(
+    p: &Params,
+    consts: Consts<'_>,
+    input: Rows<'_>,
+    output: Rows<'_>,
+    (y, count): (usize, usize),
+    scratch: Bytes<'_>,
+) {
+    let mut window = [None; WINDOW];
+    let mut outs = [scratch; COUNT];
+    let windows = window.chunks_exact_mut(p.kernel_h);
+    for (oy, (rows, out)) in (y..y + count).zip(windows.zip(&mut outs)) {
+        input.window(rows::first(oy, p.stride_h, p.pad_top), p.dilation_h, rows);
+        *out = output.run(oy, 1);
+    }
+    // As in `run`.
+    let p = black_box(p);
+    step(p, consts, p.out_w, &window, outs.get(..count).unwrap_or(&outs), scratch);
 }
 
 /// `outs.len()` output rows of `width` pixels (`p.out_w`, unless the convolution

@@ -18,7 +18,7 @@
 //! the input's zero point times the sum of the channel's weights.
 
 use super::super::arch;
-use super::super::rows;
+use super::super::rows::{self, Rows};
 use super::super::view::{Bytes, Consts};
 
 /// A convolution. Sizes and pads are in rows, columns and channels.
@@ -93,6 +93,25 @@ pub fn run(p: &Params, consts: Consts<'_>, input: Bytes<'_>, output: Bytes<'_>, 
         step(p, consts, &window, outs.get(..count).unwrap_or(&[]), scratch);
         oy += count;
     }
+}
+
+/// Output rows `y..y + count`, at most `tile_h`, in one step, wherever rows lie.
+#[inline(always)]
+pub fn run_rows(
+    p: &Params,
+    consts: Consts<'_>,
+    input: Rows<'_>,
+    output: Rows<'_>,
+    (y, count): (usize, usize),
+    scratch: Bytes<'_>,
+) {
+    let mut window = [None; 6];
+    input.window(rows::first(y, 1, p.pad_top), 1, &mut window);
+    let mut outs = [scratch; 4];
+    for (oy, out) in (y..y + count).zip(&mut outs) {
+        *out = output.run(oy, 1);
+    }
+    step(p, consts, &window, outs.get(..count).unwrap_or(&[]), scratch);
 }
 
 /// `outs.len()` output rows, at most `tile_h`, from the `tile_h + 2` input rows

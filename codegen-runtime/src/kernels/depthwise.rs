@@ -8,7 +8,7 @@
 //! to 4][weights i8: kernel_h][kernel_w][out_c]`.
 
 use super::super::requant::Out;
-use super::super::rows::{self, Taps};
+use super::super::rows::{self, Rows, Taps};
 use super::super::view::{Bytes, Consts};
 use super::channels::Channels;
 
@@ -100,6 +100,24 @@ fn row<const KH: usize>(
     let first = rows::first(oy, p.stride_h, p.pad_top);
     let window = rows::window::<KH>(input, in_row, first, p.dilation_h, p.in_h);
     step(p, consts, &window, output.sub(oy * out_row, out_row), scratch);
+}
+
+/// Output rows `y..y + count`, one after the other, wherever rows lie; `WINDOW` is
+/// at least `p.kernel_h`.
+#[inline(always)]
+pub fn run_rows<const WINDOW: usize>(
+    p: &Params,
+    consts: Consts<'_>,
+    input: Rows<'_>,
+    output: Rows<'_>,
+    (y, count): (usize, usize),
+    scratch: Bytes<'_>,
+) {
+    let mut window = [None; WINDOW];
+    for oy in y..y + count {
+        input.window(rows::first(oy, p.stride_h, p.pad_top), p.dilation_h, &mut window);
+        step(p, consts, window.get(..p.kernel_h).unwrap_or(&window), output.run(oy, 1), scratch);
+    }
 }
 
 /// One output row from the `kernel_h` input rows of its window.

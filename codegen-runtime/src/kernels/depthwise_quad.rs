@@ -14,7 +14,7 @@
 //! minus the input's zero point times the sum of the channel's weights.
 
 use super::super::arch::{self, RowPair, STRIP_COLUMNS, Steps};
-use super::super::rows;
+use super::super::rows::{self, Rows};
 use super::super::view::{Bytes, Consts};
 
 /// A depthwise convolution. Sizes, strides and pads are in rows, columns and
@@ -128,6 +128,23 @@ fn rows_of(
     let first = rows::first(oy, p.stride, p.pad_top);
     let window = rows::window::<MOST_INPUT_ROWS>(input, in_row, first, 1, p.in_h);
     step(p, consts, &window, output.sub(oy * out_row, count * out_row), count, scratch);
+}
+
+/// Output rows `y..y + count`, in one step; the input's rows lie anywhere, those of
+/// the output follow each other. `WINDOW` is at least what they read:
+/// `(count - 1) * p.stride + 3`.
+#[inline(always)]
+pub fn run_rows<const WINDOW: usize>(
+    p: &Params,
+    consts: Consts<'_>,
+    input: Rows<'_>,
+    output: Rows<'_>,
+    (y, count): (usize, usize),
+    scratch: Bytes<'_>,
+) {
+    let mut window = [None; WINDOW];
+    input.window(rows::first(y, p.stride, p.pad_top), 1, &mut window);
+    step(p, consts, &window, output.run(y, count), count, scratch);
 }
 
 /// `count` output rows, one after the other in `out`, at most

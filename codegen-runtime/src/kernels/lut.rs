@@ -5,6 +5,7 @@
 //!
 //! Constants: `[i8 x 256]`, for the codes 0 to 127, then -128 to -1.
 
+use super::super::rows::Rows;
 use super::super::view::{Bytes, Consts};
 
 /// A table look-up.
@@ -23,6 +24,20 @@ pub const fn scratch_bytes(_p: &Params) -> usize {
 #[inline(always)]
 pub fn run(p: &Params, consts: Consts<'_>, input: Bytes<'_>, output: Bytes<'_>, _scratch: Bytes<'_>) {
     step(consts, input, output, p.len);
+}
+
+/// Rows `y..y + count` of `row_bytes` each, wherever rows lie.
+#[inline(always)]
+pub fn run_rows(
+    consts: Consts<'_>,
+    input: Rows<'_>,
+    output: Rows<'_>,
+    (y, count): (usize, usize),
+    row_bytes: usize,
+) {
+    for row in y..y + count {
+        step(consts, input.run(row, 1), output.run(row, 1), row_bytes);
+    }
 }
 
 /// `len` elements.

@@ -6,7 +6,7 @@
 //!
 //! Constants: none.
 
-use super::super::rows::{self, Taps};
+use super::super::rows::{self, Rows, Taps};
 use super::super::view::Bytes;
 
 /// A maximum pooling. Sizes, strides, pads and dilations are in rows, columns
@@ -72,6 +72,24 @@ fn row<const KH: usize>(p: &Params, input: Bytes<'_>, output: Bytes<'_>, scratch
     let first = rows::first(oy, p.stride_h, p.pad_top);
     let window = rows::window::<KH>(input, in_row, first, p.dilation_h, p.in_h);
     step(p, &window, output.sub(oy * out_row, out_row), scratch);
+}
+
+/// Output rows `y..y + count`, one after the other, wherever rows lie; `WINDOW` is
+/// at least `p.kernel_h`.
+#[inline(always)]
+pub fn run_rows<const WINDOW: usize>(
+    p: &Params,
+
+    input: Rows<'_>,
+    output: Rows<'_>,
+    (y, count): (usize, usize),
+    scratch: Bytes<'_>,
+) {
+    let mut window = [None; WINDOW];
+    for oy in y..y + count {
+        input.window(rows::first(oy, p.stride_h, p.pad_top), p.dilation_h, &mut window);
+        step(p, window.get(..p.kernel_h).unwrap_or(&window), output.run(oy, 1), scratch);
+    }
 }
 
 /// One output row from the `kernel_h` input rows of its window.

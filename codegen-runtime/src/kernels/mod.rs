@@ -17,6 +17,7 @@ pub mod depthwise_window;
 pub mod lut;
 pub mod max_pool;
 pub mod mul;
+pub mod pool_rows;
 pub mod softmax;
 pub mod sparse;
 pub mod strides;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tinyc::compile::{CompileOptions, Compiled, ScaleSource};
 use tinyc::lower::KernelSet;
 use tinyc::plan::choose::Opt;
+use tinyc::plan::strategy::Strategy;
 use tinyc::quant::calibrate::Method;
 use tinyc::report::Budgets;
 use tinyc::samples::Preprocess;
@@ -44,6 +45,10 @@ pub struct QuantArgs {
     /// balanced (no more constants than the weights), size
     #[arg(long, value_name = "GOAL", default_value_t)]
     opt: Opt,
+    /// RAM against speed: fast, balanced, min, or auto, which is the fastest plan that fits
+    /// the RAM budget
+    #[arg(long, value_name = "STRATEGY", default_value_t)]
+    ram_strategy: Strategy,
 }
 
 impl QuantArgs {
@@ -59,6 +64,7 @@ impl QuantArgs {
             keep_dead_channels: self.keep_dead_channels,
             kernels: target.map_or_else(KernelSet::default, |target| target.arch.kernels()),
             opt: self.opt,
+            strategy: self.ram_strategy,
             limits: target.map(|target| Budgets::default().limits(target)).unwrap_or_default(),
         })
     }

@@ -8,12 +8,13 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::CodegenError;
+use super::cascades;
 use super::names::{affine, grouped, plain, snake};
 use super::tokens::{docs, ident, number};
 use crate::Module;
 use crate::ir::ValueId;
 use crate::lower::sweep::RowOrder;
-use crate::plan::{Plan, PlannedCall, Step, Work, family};
+use crate::plan::{Plan, PlannedCall, RowWork, Step, Work, family};
 
 /// A step that runs, with the name of its function.
 pub struct Layer<'a> {
@@ -41,6 +42,14 @@ impl Layer<'_> {
     pub fn function(&self, module: &Module) -> Result<TokenStream, CodegenError> {
         let lines = docs(&self.docs(module));
         let name = ident(&self.function);
+        if let Work::Rows(work) = &self.step.work {
+            let body = cascades::body(work)?;
+            return Ok(quote! {
+                #lines
+                #[inline(never)]
+                fn #name(arena: ArenaView<'_, ARENA_BYTES>, y: usize) { #body }
+            });
+        }
         let calls = self.step.work.calls();
         let mut calls: Vec<TokenStream> = calls.iter().map(call).collect::<Result<_, _>>()?;
         if calls.len() > 1 {
@@ -72,9 +81,15 @@ impl Layer<'_> {
             grouped(step.live_bytes as u64)
         ));
         lines.push(String::new());
+        let rows = matches!(step.work, Work::Rows(_));
+        let at = if rows { "rows within" } else { "at" };
+        if let Work::Rows(work) = &step.work {
+            lines.push(format!("Rows from `y` on: {} of {} at a time.", work.units_per_step, work.units));
+            lines.push(String::new());
+        }
         for (position, call) in step.work.calls().iter().enumerate() {
             for operand in &call.inputs {
-                lines.push(format!("- in: {} at {}", activation(module, operand.value), operand.range));
+                lines.push(format!("- in: {} {at} {}", activation(module, operand.value), operand.range));
             }
             if call.consts.bytes > 0 {
                 lines.push(format!("- constants of call {position}: weights {}", call.consts));
@@ -83,8 +98,8 @@ impl Layer<'_> {
                 lines.push(format!("- scratch of call {position}: {}", call.scratch));
             }
         }
-        lines.push(format!("- out: {} at {}", activation(module, step.output), step.output_range));
-        if step.work.calls().iter().any(PlannedCall::overlaps_operand) {
+        lines.push(format!("- out: {} {at} {}", activation(module, step.output), step.output_range));
+        if !rows && step.work.calls().iter().any(PlannedCall::overlaps_operand) {
             lines.push(
                 "  Rows of the input are overwritten once no later row of the output needs them.".into(),
             );
@@ -147,10 +162,19 @@ fn call(call: &PlannedCall) -> Result<TokenStream, CodegenError> {
     })
 }
 
+/// The steps that run row by row.
+pub fn row_works(plan: &Plan) -> impl Iterator<Item = &RowWork> {
+    plan.steps.iter().filter_map(|step| match &step.work {
+        Work::Rows(work) => Some(&**work),
+        _ => None,
+    })
+}
+
 /// The `use` lines that the functions need.
 pub fn imports(plan: &Plan) -> TokenStream {
     let calls = || plan.steps.iter().flat_map(|s| s.work.calls());
     let mut kernels: Vec<&str> = calls().map(|c| family::family(&c.kernel).name).collect();
+    kernels.extend(row_works(plan).map(cascades::kernel_name));
     kernels.sort_unstable();
     kernels.dedup();
     if kernels.is_empty() {
@@ -166,9 +190,15 @@ pub fn imports(plan: &Plan) -> TokenStream {
     });
     let aligned = calls().any(|c| c.consts.bytes > 0).then(|| quote!(Aligned,));
     let kernels = kernels.into_iter().map(ident);
+    let tables = (!plan.row_tables.is_empty()).then(|| {
+        quote!(
+            use runtime::rows::RowTable;
+        )
+    });
     quote! {
         use runtime::kernels::{#(#kernels),*};
         #out
+        #tables
         use runtime::view::{#aligned Arena, ArenaView, TakeOnce};
     }
 }

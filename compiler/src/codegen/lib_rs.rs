@@ -1,8 +1,9 @@
 //! The crate's src/lib.rs.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
+use super::cascades;
 use super::layers::{self, Layer};
 use super::names::{grouped, plain};
 use super::ports::{self, Port, Ports};
@@ -10,7 +11,7 @@ use super::tokens::{docs, format, ident, inner_docs, number};
 use super::weights::{self, self_test_input, self_test_output};
 use super::{CodegenError, EmitOptions};
 use crate::Module;
-use crate::plan::{ArenaRange, Plan};
+use crate::plan::{ArenaRange, Cascade, Plan};
 use crate::samples::Preprocess;
 
 /// The text of src/lib.rs.
@@ -30,10 +31,16 @@ pub fn emit(
     let inputs = ports.inputs.iter().map(Port::input_module);
     let outputs = ports.outputs.iter().map(Port::output_module);
     let shortcuts = shortcuts(ports);
-    let model = model(options, ports, &layers);
+    let runs = runs(plan, &layers);
+    let model = model(plan, options, ports, &runs);
     let code_of = ports::code_of(ports);
     let weights = weights_static(plan);
     let functions: Vec<TokenStream> = layers.iter().map(|l| l.function(module)).collect::<Result<_, _>>()?;
+    let tables = cascades::tables(plan, module);
+    let orders = runs.iter().filter_map(|run| match run {
+        Run::Cascade(cascade, layers) => Some(cascades::function(cascade, layers)),
+        Run::Layer(_) => None,
+    });
     format(quote! {
         #head
         #[allow(dead_code, unused_imports, reason = "sources are copied whole, whatever the model uses of them")]
@@ -46,8 +53,44 @@ pub fn emit(
         #model
         #code_of
         #weights
+        #tables
+        #(#orders)*
         #(#functions)*
     })
+}
+
+/// What a run of the model does, one after the other.
+enum Run<'a> {
+    /// A layer on whole tensors.
+    Layer(&'a Layer<'a>),
+    /// Layers that work row by row together.
+    Cascade(&'a Cascade, Vec<&'a Layer<'a>>),
+}
+
+impl Run<'_> {
+    /// The function that does it.
+    fn function(&self) -> Ident {
+        match self {
+            Run::Layer(layer) => ident(&layer.function),
+            Run::Cascade(cascade, _) => ident(&cascades::name(cascade)),
+        }
+    }
+}
+
+fn runs<'a>(plan: &'a Plan, layers: &'a [Layer<'a>]) -> Vec<Run<'a>> {
+    let mut runs = Vec::new();
+    let mut rest = layers;
+    while let [layer, others @ ..] = rest {
+        let Some(cascade) = plan.cascade_at(layer.index) else {
+            runs.push(Run::Layer(layer));
+            rest = others;
+            continue;
+        };
+        let (stages, others) = rest.split_at(cascade.stages.clamp(1, rest.len()));
+        runs.push(Run::Cascade(cascade, stages.iter().collect()));
+        rest = others;
+    }
+    runs
 }
 
 fn head(plan: &Plan, options: &EmitOptions) -> TokenStream {
@@ -129,10 +172,10 @@ fn weights_static(plan: &Plan) -> TokenStream {
     }
 }
 
-fn model(options: &EmitOptions, ports: &Ports, layers: &[Layer<'_>]) -> TokenStream {
+fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>]) -> TokenStream {
     let generic = generic_surface(ports);
     let inputs = ports.inputs.iter().map(input_access);
-    let run = run(ports, layers);
+    let run = run(ports, runs);
     let outputs = ports.outputs.iter().filter(|_| ports.outputs.len() > 1).map(|port| {
         let (name, module) = (ident(&port.module), ident(&port.module));
         let lines =
@@ -143,7 +186,7 @@ fn model(options: &EmitOptions, ports: &Ports, layers: &[Layer<'_>]) -> TokenStr
             pub fn #name(&self) -> &[i8; #module::BYTES] { self.arena.#slice }
         }
     });
-    let traced = traced(layers);
+    let traced = traced(plan, runs);
     let self_test = options.self_test.as_ref().map(|_| self_test(ports));
     let infer = infer(ports);
     quote! {
@@ -263,8 +306,8 @@ fn input_access(port: &Port) -> TokenStream {
     }
 }
 
-fn run(ports: &Ports, layers: &[Layer<'_>]) -> TokenStream {
-    let names: Vec<_> = layers.iter().map(|l| ident(&l.function)).collect();
+fn run(ports: &Ports, runs: &[Run<'_>]) -> TokenStream {
+    let names: Vec<_> = runs.iter().map(Run::function).collect();
     let arena = (!names.is_empty()).then(|| quote!(let arena = self.arena.view();));
     let warning = if ports.inputs.iter().any(|p| p.io.overwritten) {
         "Inputs share their bytes with later layers: fill them before every run."
@@ -305,19 +348,33 @@ fn run(ports: &Ports, layers: &[Layer<'_>]) -> TokenStream {
     }
 }
 
-fn traced(layers: &[Layer<'_>]) -> TokenStream {
-    let steps = layers.iter().map(|layer| {
-        let (function, index, name) = (ident(&layer.function), number(layer.index), &layer.step.name);
+fn traced(plan: &Plan, runs: &[Run<'_>]) -> TokenStream {
+    let show = |layer: &Layer<'_>| {
+        let (index, name) = (number(layer.index), &layer.step.name);
         let slice = slice(layer.step.output_range);
+        quote!(sink(#index, #name, self.arena.#slice);)
+    };
+    let steps = runs.iter().map(|run| {
+        let function = run.function();
+        let shown: Vec<TokenStream> = match run {
+            Run::Layer(layer) => vec![show(layer)],
+            Run::Cascade(cascade, layers) => {
+                let whole = layers.iter().filter(|layer| cascades::remains(plan, cascade, layer.step));
+                whole.map(|layer| show(layer)).collect()
+            }
+        };
         quote! {
             #function(self.arena.view());
-            sink(#index, #name, self.arena.#slice);
+            #(#shown)*
         }
     });
-    let pattern = if layers.is_empty() { quote!(_) } else { quote!(mut sink) };
+    let pattern = if runs.is_empty() { quote!(_) } else { quote!(mut sink) };
+    let note = (!plan.cascades.is_empty())
+        .then(|| docs(&["Of layers that run row by row, those whose outputs are never whole are left out."]));
     quote! {
         /// Runs the model once and hands out each layer's position in the
         /// schedule, ONNX name and output, right after the layer.
+        #note
         #[cfg(feature = "trace")]
         pub fn run_traced(&mut self, #pattern: impl FnMut(usize, &'static str, &[i8])) {
             #(#steps)*

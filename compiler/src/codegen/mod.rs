@@ -6,6 +6,7 @@
 //! were compiled and tested; only [`mod@write`] touches the disk.
 
 mod cargo_toml;
+mod cascades;
 mod example;
 mod layers;
 mod lib_rs;

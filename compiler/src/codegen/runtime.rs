@@ -34,8 +34,12 @@ pub fn emit(plan: &Plan, target: &TargetFacts, files: &mut CrateFiles) -> Result
     }
     let kernels = plan.steps.iter().flat_map(|s| s.work.calls()).map(|c| family::family(&c.kernel).name);
     let mut needed: BTreeSet<String> = BTreeSet::new();
-    let mut open: Vec<String> = kernels.map(|name| format!("kernels/{name}.rs")).collect();
+    let by_rows = super::layers::row_works(plan).map(super::cascades::kernel_name);
+    let mut open: Vec<String> = kernels.chain(by_rows).map(|name| format!("kernels/{name}.rs")).collect();
     open.push("view.rs".to_string());
+    if !plan.row_tables.is_empty() {
+        open.push("rows.rs".to_string());
+    }
     while let Some(path) = open.pop() {
         let path = if path == ARCH { arch.clone() } else { path };
         if needed.contains(&path) {

@@ -153,6 +153,21 @@ const MOST_SUMS: usize = 2048;
 /// Plans that are tried at most before all layers are plain.
 const MOST_PLANS: usize = 48;
 
+/// A plan of whole tensors, and what it was made of.
+#[derive(Debug, Clone)]
+pub struct Formed {
+    /// The plan.
+    pub plan: Plan,
+    /// The layers in the forms of the plan.
+    pub steps: Vec<(NodeId, Lowered)>,
+    /// The layers that had a choice.
+    pub choices: Vec<Choice>,
+    /// All layers in their plain forms.
+    pub plain_steps: Vec<(NodeId, Lowered)>,
+    /// The choices as they are where all layers are plain.
+    pub plain_choices: Vec<Choice>,
+}
+
 /// Plans a module with the forms that suit the goal; `flash_bytes` says what a
 /// finished plan needs of flash, code included.
 ///
@@ -165,6 +180,20 @@ pub fn plan_chosen(
     limits: Limits,
     flash_bytes: &dyn Fn(&Plan) -> u64,
 ) -> Result<(Plan, Vec<Choice>), PlanError> {
+    formed(module, kernels, opt, limits, flash_bytes).map(|formed| (formed.plan, formed.choices))
+}
+
+/// The same, with what the plan was made of.
+///
+/// # Errors
+/// As [`super::plan`].
+pub fn formed(
+    module: &Module,
+    kernels: KernelSet,
+    opt: Opt,
+    limits: Limits,
+    flash_bytes: &dyn Fn(&Plan) -> u64,
+) -> Result<Formed, PlanError> {
     let graph = &module.graph;
     let mut layers: Vec<(NodeId, Vec<Form>)> = Vec::new();
     for id in schedule::schedule(graph) {
@@ -182,10 +211,7 @@ pub fn plan_chosen(
         layers.push((id, forms));
     }
     let plain = vec![0; layers.len()];
-    let plan_of = |layers: &[(NodeId, Vec<Form>)], forms: &[usize]| {
-        let steps = layers.iter().zip(forms).map(|((id, all), &form)| (*id, all[form].lowered.clone()));
-        assemble(module, steps.collect())
-    };
+    let plan_of = |layers: &[(NodeId, Vec<Form>)], forms: &[usize]| assemble(module, steps_of(layers, forms));
     let plain_plan = plan_of(&layers, &plain)?;
     let fits_ram = |plan: &Plan| limits.ram_bytes.is_none_or(|most| plan.arena_bytes as u64 <= most);
     let fits_flash = |plan: &Plan| limits.flash_bytes.is_none_or(|most| flash_bytes(plan) <= most);
@@ -212,7 +238,7 @@ pub fn plan_chosen(
     if opt == Opt::Size {
         sums.reverse();
     }
-    let mut best = (plain_plan, plain);
+    let mut best = (plain_plan, plain.clone());
     let plain_flash = flash_bytes(&best.0);
     // What has the fewest bytes of all is tried at last, so that a model fits if it can.
     let last = sums.iter().min_by_key(|sum| sum.bytes).cloned();
@@ -229,10 +255,21 @@ pub fn plan_chosen(
             break;
         }
     }
-    let choices =
-        layers.iter().zip(&best.1).filter_map(|((id, forms), &taken)| choice(*id, forms, taken, opt));
-    let choices = choices.collect();
-    Ok((best.0, choices))
+    let choices = |taken: &[usize]| {
+        layers.iter().zip(taken).filter_map(|((id, forms), &taken)| choice(*id, forms, taken, opt)).collect()
+    };
+    Ok(Formed {
+        plan: best.0,
+        steps: steps_of(&layers, &best.1),
+        choices: choices(&best.1),
+        plain_steps: steps_of(&layers, &plain),
+        plain_choices: choices(&plain),
+    })
+}
+
+/// The layers in some of their forms.
+fn steps_of(layers: &[(NodeId, Vec<Form>)], forms: &[usize]) -> Vec<(NodeId, Lowered)> {
+    layers.iter().zip(forms).map(|((id, all), &form)| (*id, all[form].lowered.clone())).collect()
 }
 
 /// Marks the forms that the goal rules out.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{BufferKind, Plan, family};
+use super::{BufferKind, Plan, Work, family};
 use crate::lower::sweep::RowOrder;
 
 impl fmt::Display for Plan {
@@ -34,6 +34,10 @@ impl fmt::Display for Plan {
                     values.iter().try_for_each(|v| write!(f, " {v}"))?;
                     writeln!(f)?;
                 }
+                BufferKind::Row { values, row } => {
+                    values.iter().try_for_each(|v| write!(f, " {v}"))?;
+                    writeln!(f, " row {row}")?;
+                }
                 BufferKind::Scratch { step, call } => {
                     writeln!(f, " scratch of step {} call {call}", step.index())?;
                 }
@@ -52,6 +56,9 @@ impl fmt::Display for Plan {
                 if call.order == RowOrder::Backward {
                     write!(f, " backward")?;
                 }
+                if let Work::Rows(work) = &step.work {
+                    write!(f, " by rows, {} at a time of {}", work.units_per_step, work.units)?;
+                }
                 if call.consts.bytes > 0 {
                     write!(f, " consts {}", call.consts)?;
                 }
@@ -60,6 +67,16 @@ impl fmt::Display for Plan {
                 }
                 writeln!(f, "\n      {}", family::params_text(&call.kernel))?;
             }
+        }
+        for cascade in &self.cascades {
+            write!(
+                f,
+                "  cascade of steps {}..{}:",
+                cascade.first.index(),
+                cascade.first.index() + cascade.stages
+            )?;
+            cascade.order.iter().try_for_each(|stage| write!(f, " {stage}"))?;
+            writeln!(f)?;
         }
         for output in &self.outputs {
             writeln!(f, "  output {:?} {} {} {}", output.name, output.shape, output.params, output.range)?;

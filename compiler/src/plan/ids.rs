@@ -13,8 +13,9 @@ pub struct BufferId(pub(super) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepId(pub(super) u32);
 
-/// A moment: 0 is when the caller has written the inputs, step `i` runs at
-/// `i + 1`, and the moment after the last step is when the caller reads the outputs.
+/// A moment: 0 is when the caller has written the inputs, the plan's event `i` happens
+/// at `i + 1` (where there are no cascades, that is step `i`), and the moment after the
+/// last is when the caller reads the outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub(super) u32);
 
@@ -46,9 +47,14 @@ impl Time {
     /// When the caller has written the inputs.
     pub const START: Time = Time(0);
 
-    /// When the caller reads the outputs of a plan of that many steps.
+    /// When the caller reads the outputs of a plan of that many moments.
     pub fn end(steps: usize) -> Time {
         Time(steps as u32 + 1)
+    }
+
+    /// The moment at a position of the time axis.
+    pub fn of(index: usize) -> Time {
+        Time(index as u32)
     }
 
     /// The position on the time axis.

@@ -6,18 +6,24 @@
 //! needs offsets cannot be reached without one.
 
 pub mod arena;
+pub mod cascade;
 pub mod choose;
 mod display;
 pub mod family;
 pub mod ids;
 mod liveness;
+mod replay;
+mod rows;
 mod schedule;
+pub mod strategy;
+mod tags;
 pub mod verify;
 mod weights;
 
 use std::collections::BTreeMap;
 
 pub use ids::{ArenaRange, BufferId, ConstRange, StepId, Time};
+pub use rows::{Cascade, Event, RowTable, RowWork};
 
 use crate::Module;
 use crate::ir::{NodeId, QuantParams, Shape, ValueId};
@@ -32,6 +38,11 @@ pub struct Plan {
     pub name: String,
     /// What runs, in order.
     pub steps: Vec<Step>,
+    /// Runs of steps that work row by row together, in order. Every step of
+    /// [`Work::Rows`] is in one.
+    pub cascades: Vec<Cascade>,
+    /// Where the rows lie that those steps read and write.
+    pub row_tables: Vec<RowTable>,
     /// The buffers of the arena.
     pub buffers: Vec<Buffer>,
     /// Size of the arena: inputs, outputs, everything between and scratch.
@@ -77,14 +88,15 @@ pub struct Step {
     pub macs: u64,
 }
 
-/// What a step does. Another kind of work (rows through line buffers) is another
-/// variant; everything that walks a plan matches on this enum.
+/// What a step does; everything that walks a plan matches on this enum.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
     /// Nothing: the output is the input's bytes under another shape.
     View,
     /// Whole tensors, one call after the other; rows are contiguous.
     Whole(Vec<PlannedCall>),
+    /// Some rows at a time, in the order of its cascade.
+    Rows(Box<RowWork>),
 }
 
 impl Work {
@@ -93,6 +105,7 @@ impl Work {
         match self {
             Work::View => &[],
             Work::Whole(calls) => calls,
+            Work::Rows(work) => std::slice::from_ref(&work.call),
         }
     }
 }
@@ -166,6 +179,13 @@ impl Buffer {
 pub enum BufferKind {
     /// Values that are views of each other, or follow each other in place.
     Values(Vec<ValueId>),
+    /// A row of values that are views of each other.
+    Row {
+        /// The value that is made, and its views.
+        values: Vec<ValueId>,
+        /// Which row.
+        row: usize,
+    },
     /// Private bytes of a call.
     Scratch {
         /// The step.
@@ -219,20 +239,30 @@ pub fn plan(module: &Module) -> Result<Plan, PlanError> {
     plan_with(module, KernelSet::General)
 }
 
-/// Plans a quantized module for a machine that runs this set of kernels best.
+/// Plans a quantized module for a machine that runs this set of kernels best, whole
+/// tensor after whole tensor.
 ///
 /// # Errors
 /// As [`plan`].
 pub fn plan_with(module: &Module, kernels: KernelSet) -> Result<Plan, PlanError> {
+    assemble(module, lowered(module, kernels)?)
+}
+
+/// Every node of a module as kernel calls, in the order of execution.
+///
+/// # Errors
+/// [`PlanError::Lower`] for the first node whose integers do not fit.
+pub fn lowered(module: &Module, kernels: KernelSet) -> Result<Vec<(NodeId, Lowered)>, PlanError> {
     let graph = &module.graph;
-    let mut steps: Vec<(NodeId, Lowered)> = Vec::new();
-    for id in schedule::schedule(graph) {
-        let lowered = ops::lower_with(graph, &module.quant, id, kernels).map_err(|source| {
-            PlanError::Lower { node: graph.node(id).name.clone(), op: graph.node(id).onnx_op.clone(), source }
-        })?;
-        steps.push((id, lowered));
-    }
-    assemble(module, steps)
+    let lower = |id| {
+        let lowered = ops::lower_with(graph, &module.quant, id, kernels);
+        lowered.map(|lowered| (id, lowered)).map_err(|source| PlanError::Lower {
+            node: graph.node(id).name.clone(),
+            op: graph.node(id).onnx_op.clone(),
+            source,
+        })
+    };
+    schedule::schedule(graph).into_iter().map(lower).collect()
 }
 
 /// Plans nodes that are lowered already, in the order given.
@@ -296,6 +326,8 @@ pub fn assemble(module: &Module, steps: Vec<(NodeId, Lowered)>) -> Result<Plan, 
             .find(|&s| steps[s].live_bytes == live_bound_bytes)
             .map(|s| StepId(s as u32)),
         steps,
+        cascades: Vec::new(),
+        row_tables: Vec::new(),
         buffers: lives.buffers,
         arena_bytes: packing.total_bytes,
         live_bound_bytes,

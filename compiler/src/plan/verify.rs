@@ -9,21 +9,23 @@
 //! 4. The constants of every call lie inside the blob, at a multiple of 4.
 //! 5. A call's output overlaps an operand only as exactly the same bytes at a
 //!    position that the operator declares safe, or as the call of 2.
-//! 6. Whatever is read was written before and not overwritten since. This is a
-//!    replay: every byte of the arena carries the tag of what was written there
-//!    last, and every read compares tags. A call whose output overlaps its
-//!    operand is walked through in the order of its rows: what a step reads must
-//!    still be there when the step has written its last byte.
+//! 6. Whatever is read was written before and not overwritten since. This is the
+//!    replay of `replay.rs`.
 //! 7. After a step, every byte of its output was written.
 //! 8. After the last step, every graph output still holds its own bytes.
 //! 9. Graph inputs do not overlap each other.
+//! 10. A step that runs row by row does what its kernel declares, in no larger
+//!     steps and with no fewer private bytes than the kernel knows; its rows lie
+//!     inside the arena, those that must follow each other do, and every one that
+//!     its units read or write has a place. Each cascade's order runs every unit
+//!     of each of its steps.
 
 use std::collections::BTreeMap;
 
-use super::{ArenaRange, Buffer, BufferKind, Operand, Plan, PlannedCall, Step, StepId, Time, Work};
+use super::{
+    ArenaRange, Buffer, BufferKind, Cascade, Plan, PlannedCall, RowWork, Step, StepId, Time, Work, replay,
+};
 use crate::ir::ValueId;
-use crate::lower::Kernel;
-use crate::lower::sweep::Walk;
 
 /// Checks a plan.
 ///
@@ -38,11 +40,22 @@ pub fn verify(plan: &Plan) -> Result<(), String> {
             return Err(format!("(9) input '{}' overlaps another input", input.name));
         }
     }
+    plan.cascades.iter().try_for_each(|cascade| order(plan, cascade))?;
+    let events = plan.events();
     for output in &plan.outputs {
-        live(&placed, plan, output.value, output.range, Time::end(plan.steps.len()))?;
+        live(&placed, plan, output.value, output.range, Time::end(events.len()))?;
     }
-    for (index, step) in plan.steps.iter().enumerate() {
-        ranges(plan, &placed, StepId(index as u32), step)?;
+    for (moment, event) in events.iter().enumerate() {
+        let id = event.step();
+        let step = &plan.steps[id.index()];
+        if !matches!(step.work, Work::Rows(_)) {
+            ranges(plan, &placed, id, step, Time::of(moment + 1))?;
+        }
+    }
+    for step in &plan.steps {
+        if let Work::Rows(work) = &step.work {
+            by_rows(plan, step, work)?;
+        }
     }
     replay(plan)
 }
@@ -52,26 +65,38 @@ pub fn verify(plan: &Plan) -> Result<(), String> {
 /// # Errors
 /// As for [`verify`].
 pub fn replay(plan: &Plan) -> Result<(), String> {
-    Replay::new(plan).run(plan)
+    replay::run(plan)
 }
 
-/// Properties 1 and 2; returns the buffer of every value.
-fn buffers(plan: &Plan) -> Result<BTreeMap<ValueId, usize>, String> {
-    let mut placed = BTreeMap::new();
+/// The buffers of each value: one, or one a row.
+type Placed = BTreeMap<ValueId, Vec<usize>>;
+
+/// Properties 1 and 2; returns the buffers of every value.
+fn buffers(plan: &Plan) -> Result<Placed, String> {
+    let mut placed = Placed::new();
     for (index, buffer) in plan.buffers.iter().enumerate() {
         if buffer.range().end() > plan.arena_bytes || !buffer.offset.is_multiple_of(buffer.align) {
             return Err(format!("(1) buffer {index} at {} of {}", buffer.range(), plan.arena_bytes));
         }
-        for (earlier, other) in plan.buffers[..index].iter().enumerate() {
-            let meet = buffer.first <= other.last && other.first <= buffer.last;
-            let swept = || swept(plan, buffer, other) || swept(plan, other, buffer);
-            if meet && buffer.range().overlaps(&other.range()) && !swept() {
-                return Err(format!("(2) buffers {earlier} and {index} overlap while both live"));
+        if let BufferKind::Values(values) | BufferKind::Row { values, .. } = &buffer.kind {
+            values.iter().for_each(|&v| placed.entry(v).or_default().push(index));
+        }
+    }
+    let mut by_first: Vec<usize> = (0..plan.buffers.len()).collect();
+    by_first.sort_by_key(|&b| plan.buffers[b].first);
+    let mut alive: Vec<usize> = Vec::new();
+    for &index in &by_first {
+        let buffer = &plan.buffers[index];
+        alive.retain(|&other| plan.buffers[other].last >= buffer.first);
+        for &other in &alive {
+            let earlier = &plan.buffers[other];
+            let swept = || swept(plan, buffer, earlier) || swept(plan, earlier, buffer);
+            if buffer.range().overlaps(&earlier.range()) && !swept() {
+                let (a, b) = (index.min(other), index.max(other));
+                return Err(format!("(2) buffers {a} and {b} overlap while both live"));
             }
         }
-        if let BufferKind::Values(values) = &buffer.kind {
-            placed.extend(values.iter().map(|&v| (v, index)));
-        }
+        alive.push(index);
     }
     Ok(placed)
 }
@@ -81,7 +106,9 @@ fn buffers(plan: &Plan) -> Result<BTreeMap<ValueId, usize>, String> {
 fn swept(plan: &Plan, dying: &Buffer, born: &Buffer) -> bool {
     let holds = |buffer: &Buffer, value: ValueId| matches!(&buffer.kind, BufferKind::Values(values) if values.contains(&value));
     let step = born.first.index().checked_sub(1).and_then(|step| plan.steps.get(step));
-    dying.last == born.first
+    // Moments are steps in a plan without cascades, and only there do whole calls sweep.
+    plan.cascades.is_empty()
+        && dying.last == born.first
         && step.is_some_and(|step| match step.work.calls() {
             [call] => {
                 holds(born, step.output)
@@ -93,30 +120,27 @@ fn swept(plan: &Plan, dying: &Buffer, born: &Buffer) -> bool {
 }
 
 /// Property 3 for a value.
-fn live(
-    placed: &BTreeMap<ValueId, usize>,
-    plan: &Plan,
-    value: ValueId,
-    range: ArenaRange,
-    time: Time,
-) -> Result<(), String> {
-    let buffer = placed.get(&value).map(|&b| &plan.buffers[b]);
-    match buffer {
-        Some(b) if b.range() == range && b.first <= time && time <= b.last => Ok(()),
-        _ => Err(format!("(3) value {value} is used at {range}, {time}, which is not its buffer")),
+fn live(placed: &Placed, plan: &Plan, value: ValueId, range: ArenaRange, time: Time) -> Result<(), String> {
+    let buffers: Vec<&Buffer> = placed.get(&value).into_iter().flatten().map(|&b| &plan.buffers[b]).collect();
+    let lives = buffers.iter().all(|b| b.first <= time && time <= b.last);
+    let mut end = range.offset;
+    let follow = buffers.iter().all(|b| std::mem::replace(&mut end, b.range().end()) == b.offset);
+    if !buffers.is_empty() && lives && follow && end == range.end() {
+        return Ok(());
     }
+    Err(format!("(3) value {value} is used at {range}, {time}, which is not its buffer"))
 }
 
-/// Properties 3, 4 and 5 for a step.
-fn ranges(plan: &Plan, placed: &BTreeMap<ValueId, usize>, id: StepId, step: &Step) -> Result<(), String> {
+/// Properties 3, 4 and 5 for a step on whole tensors at a moment.
+fn ranges(plan: &Plan, placed: &Placed, id: StepId, step: &Step, time: Time) -> Result<(), String> {
     let name = &step.name;
-    live(placed, plan, step.output, step.output_range, id.time())?;
+    live(placed, plan, step.output, step.output_range, time)?;
     for (position, call) in step.work.calls().iter().enumerate() {
         if call.output != step.output_range {
             return Err(format!("(3) call {position} of '{name}' does not write the step's output"));
         }
         for (operand, read) in call.inputs.iter().enumerate() {
-            live(placed, plan, read.value, read.range, id.time())?;
+            live(placed, plan, read.value, read.range, time)?;
             if read.range.overlaps(&call.scratch) {
                 return Err(format!("(3) the scratch of '{name}' overlaps its operand {operand}"));
             }
@@ -128,15 +152,21 @@ fn ranges(plan: &Plan, placed: &BTreeMap<ValueId, usize>, id: StepId, step: &Ste
                 return Err(format!("(5) the output of '{name}' overlaps its operand {operand}"));
             }
         }
-        scratch(plan, id, position, call).map_err(|reason| format!("(3) '{name}': {reason}"))?;
-        if call.consts.end() > plan.weights.len() || !call.consts.offset.is_multiple_of(4) {
-            return Err(format!("(4) constants {} of '{name}'", call.consts));
-        }
+        scratch(plan, id, position, call, time).map_err(|reason| format!("(3) '{name}': {reason}"))?;
+        constants(plan, name, call)?;
     }
     Ok(())
 }
 
-fn scratch(plan: &Plan, id: StepId, position: usize, call: &PlannedCall) -> Result<(), String> {
+/// Property 4.
+fn constants(plan: &Plan, name: &str, call: &PlannedCall) -> Result<(), String> {
+    if call.consts.end() > plan.weights.len() || !call.consts.offset.is_multiple_of(4) {
+        return Err(format!("(4) constants {} of '{name}'", call.consts));
+    }
+    Ok(())
+}
+
+fn scratch(plan: &Plan, id: StepId, position: usize, call: &PlannedCall, time: Time) -> Result<(), String> {
     if call.scratch.bytes == 0 {
         return Ok(());
     }
@@ -144,150 +174,69 @@ fn scratch(plan: &Plan, id: StepId, position: usize, call: &PlannedCall) -> Resu
         return Err("the scratch overlaps the output".to_string());
     }
     let kind = BufferKind::Scratch { step: id, call: position };
-    let buffer = plan.buffers.iter().find(|b| b.kind == kind);
-    match buffer {
-        Some(b) if b.range() == call.scratch && b.first <= id.time() && id.time() <= b.last => Ok(()),
-        _ => Err(format!("scratch {} is not the buffer of call {position}", call.scratch)),
+    let mut buffers = plan.buffers.iter().filter(|b| b.kind == kind);
+    match buffers.find(|b| b.range() == call.scratch && b.first <= time && time <= b.last) {
+        Some(_) => Ok(()),
+        None => Err(format!("scratch {} is not the buffer of call {position}", call.scratch)),
     }
 }
 
-/// What was last written to a byte: which content, and which byte of it. Small,
-/// since there is one for every byte of the arena.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tag {
-    Nothing,
-    Scratch,
-    Content(ValueId, u32),
+/// Properties 4 and 10 of a step that runs row by row.
+fn by_rows(plan: &Plan, step: &Step, work: &RowWork) -> Result<(), String> {
+    let name = &step.name;
+    constants(plan, name, &work.call)?;
+    let (kernel, walk) = (&work.call.kernel, &work.form.walk);
+    let fails = |reason: &str| Err(format!("(10) '{name}' {reason}"));
+    if kernel.row_form([walk.out_rows, 1, walk.out_row_bytes]) != Some(work.form) {
+        return fails("does not do what its kernel declares");
+    }
+    if work.units_per_step == 0 || work.units_per_step > kernel.most_units(&work.form) {
+        return fails("does more at a time than its kernel can");
+    }
+    let scratch = work.call.scratch;
+    if scratch.bytes < kernel.row_scratch_bytes(work.units_per_step) || scratch.end() > plan.arena_bytes {
+        return fails("has too few private bytes");
+    }
+    let tables = || work.inputs.iter().chain([&work.output]).map(|&table| plan.row_tables.get(table));
+    for table in tables() {
+        let inside =
+            table.is_some_and(|t| t.fits() && t.offsets.iter().all(|o| o + t.row_bytes <= plan.arena_bytes));
+        if !inside {
+            return fails("has rows outside the arena, or that cannot be emitted");
+        }
+    }
+    let rows = |table: usize| plan.row_tables[table].offsets.len();
+    let reads = (0..work.units).flat_map(|unit| work.form.reads(unit)).max().map_or(0, |row| row + 1);
+    let writes = (0..work.units).filter_map(|unit| work.form.writes(unit)).max().map_or(0, |row| row + 1);
+    if work.inputs.iter().any(|&table| rows(table) < reads) || rows(work.output) < writes {
+        return fails("has rows without a place");
+    }
+    let output = &plan.row_tables[work.output];
+    for start in (0..writes).step_by(work.units_per_step).filter(|_| work.form.adjacent) {
+        let end = (start + work.units_per_step).min(writes);
+        let follow = (start..end)
+            .all(|row| output.offsets[row] == output.offsets[start] + (row - start) * output.row_bytes);
+        if !follow {
+            return fails("has rows apart that its kernel wants together");
+        }
+    }
+    Ok(())
 }
 
-/// The arena, byte by byte.
-struct Replay {
-    arena: Vec<Tag>,
-    /// The value whose bytes each value shows: a view shows those of its source.
-    content: BTreeMap<ValueId, ValueId>,
-}
-
-impl Replay {
-    fn new(plan: &Plan) -> Replay {
-        let mut replay = Replay { arena: vec![Tag::Nothing; plan.arena_bytes], content: BTreeMap::new() };
-        for input in &plan.inputs {
-            replay.content.insert(input.value, input.value);
-            replay.write(input.value, input.range, 0..input.range.bytes);
-        }
-        replay
-    }
-
-    /// Properties 6, 7 and 8.
-    fn run(mut self, plan: &Plan) -> Result<(), String> {
-        for step in &plan.steps {
-            let name = &step.name;
-            match &step.work {
-                Work::View => {
-                    let source = step.inputs.first().and_then(|v| self.content.get(v)).copied();
-                    let source = source.ok_or_else(|| format!("(6) view '{name}' of nothing"))?;
-                    self.content.insert(step.output, source);
-                }
-                Work::Whole(calls) => {
-                    for call in calls {
-                        self.call(step, call).map_err(|reason| format!("(6) step '{name}' {reason}"))?;
-                    }
-                    let whole = Operand { value: step.output, range: step.output_range };
-                    self.holds(&whole, 0..whole.range.bytes)
-                        .map_err(|reason| format!("(7) step '{name}' {reason}"))?;
-                }
-            }
-        }
-        for output in &plan.outputs {
-            let whole = Operand { value: output.value, range: output.range };
-            self.holds(&whole, 0..output.range.bytes)
-                .map_err(|reason| format!("(8) output '{}' {reason}", output.name))?;
-        }
-        Ok(())
-    }
-
-    fn call(&mut self, step: &Step, call: &PlannedCall) -> Result<(), String> {
-        let walk = call.kernel.sweep().and_then(|sweep| sweep.walk(call.order));
-        if let (Some(walk), [operand], true) = (walk, call.inputs.as_slice(), call.overlaps_operand()) {
-            return self.walk(step, call, operand, &walk);
-        }
-        let (reads, writes) = touched(call);
-        for operand in &call.inputs {
-            match &reads {
-                Some(bytes) => self.holds(operand, bytes.iter().copied())?,
-                None => self.holds(operand, 0..operand.range.bytes)?,
-            }
-        }
-        self.content.insert(step.output, step.output);
-        for byte in call.scratch.offset..call.scratch.end() {
-            self.arena[byte] = Tag::Scratch;
-        }
-        match writes {
-            Some(bytes) => self.write(step.output, call.output, bytes),
-            None => self.write(step.output, call.output, 0..call.output.bytes),
-        }
-        Ok(())
-    }
-
-    /// A call whose output overlaps its operand, step by step. Nothing brings back
-    /// a byte that was overwritten, so that looking after the writes is enough.
-    fn walk(
-        &mut self,
-        step: &Step,
-        call: &PlannedCall,
-        operand: &Operand,
-        walk: &Walk,
-    ) -> Result<(), String> {
-        self.content.insert(step.output, step.output);
-        for byte in call.scratch.offset..call.scratch.end() {
-            self.arena[byte] = Tag::Scratch;
-        }
-        for rows in walk.steps(call.order) {
-            let (from, to) = (rows.start * walk.out_row_bytes, rows.end * walk.out_row_bytes);
-            self.write(step.output, call.output, from..to);
-            for row in rows.flat_map(|y| walk.rows_read(y)) {
-                let start = row * walk.in_row_bytes;
-                self.holds(operand, start..start + walk.in_row_bytes)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, value: ValueId, range: ArenaRange, bytes: impl IntoIterator<Item = usize>) {
-        for byte in bytes {
-            self.arena[range.offset + byte] = Tag::Content(value, byte as u32);
-        }
-    }
-
-    fn holds(&self, operand: &Operand, bytes: impl IntoIterator<Item = usize>) -> Result<(), String> {
-        let content = self.content.get(&operand.value);
-        let content = content.ok_or_else(|| format!("reads {} before it is made", operand.value))?;
-        for byte in bytes {
-            let found = self.arena.get(operand.range.offset + byte);
-            if found != Some(&Tag::Content(*content, byte as u32)) {
+/// Property 10 of a cascade.
+fn order(plan: &Plan, cascade: &Cascade) -> Result<(), String> {
+    for stage in 0..cascade.stages {
+        let step = plan.steps.get(cascade.first.index() + stage);
+        let runs = cascade.order.iter().filter(|&&s| usize::from(s) == stage).count();
+        match step.map(|s| &s.work) {
+            Some(Work::Rows(work)) if runs == work.units.div_ceil(work.units_per_step) => {}
+            _ => {
                 return Err(format!(
-                    "finds {found:?} at {} instead of byte {byte} of {content}",
-                    operand.range.offset + byte
+                    "(10) stage {stage} of the cascade at step {} is not run",
+                    cascade.first.index()
                 ));
             }
         }
-        Ok(())
     }
-}
-
-/// The bytes of its operand that a call reads and those of its output that it
-/// writes; `None` for all of them.
-fn touched(call: &PlannedCall) -> (Option<Vec<usize>>, Option<Vec<usize>>) {
-    let Kernel::Copy(p) = &call.kernel else { return (None, None) };
-    let reads = strided(p.dims, p.in_offset, p.in_strides);
-    let writes = if p.fill { None } else { Some(strided(p.dims, p.out_offset, p.out_strides)) };
-    (Some(reads), writes)
-}
-
-/// All positions `offset + sum(index * stride)` of an index space.
-fn strided(dims: [usize; 6], offset: usize, strides: [usize; 6]) -> Vec<usize> {
-    let mut positions = vec![offset];
-    for (dim, stride) in dims.into_iter().zip(strides) {
-        positions = positions.iter().flat_map(|&p| (0..dim).map(move |i| p + i * stride)).collect();
-    }
-    positions
+    Ok(())
 }

@@ -5,16 +5,20 @@
 //! that what it overwrites is overwritten here too; the emitted crate makes the
 //! very same calls.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use tinyc_runtime::kernels::{
     add, avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense, dense_tile, depthwise,
-    depthwise_quad, depthwise_window, lut, max_pool, mul, softmax, sparse,
+    depthwise_quad, depthwise_window, lut, max_pool, mul, pool_rows, softmax, sparse,
 };
 use tinyc_runtime::rows;
 use tinyc_runtime::view::{Bytes, Consts};
 
 use crate::lower::Kernel;
+use crate::lower::rows::{MOST_UNITS, MOST_WINDOW};
 use crate::lower::sweep::RowOrder;
-use crate::plan::{ArenaRange, Plan, PlannedCall, Step, StepId};
+use crate::plan::{ArenaRange, Event, Plan, PlannedCall, RowWork, Step, StepId, Work};
 
 /// The alignment of arena and weights in the emitted crate.
 const ALIGN: usize = 16;
@@ -46,8 +50,9 @@ impl<'a> Simulator<'a> {
         self.run_traced(inputs, |_, _, _| ())
     }
 
-    /// Runs one sample and shows each step's output right after the step, views
-    /// included.
+    /// Runs one sample and shows each step's output right after the step, or after
+    /// the cascade that it is in, views included. Rows that are
+    /// not made, as nobody needs them, are absent at the end.
     ///
     /// # Panics
     /// As [`Simulator::run`].
@@ -65,12 +70,33 @@ impl<'a> Simulator<'a> {
         for (io, codes) in plan.inputs.iter().zip(inputs) {
             arena[io.range.offset..io.range.end()].copy_from_slice(codes);
         }
-        for (index, step) in plan.steps.iter().enumerate() {
-            for planned in step.work.calls() {
-                call(planned, arena, weights);
+        // Rows of a cascade are gone when it ends: they are kept here to be shown.
+        let mut kept: BTreeMap<StepId, Vec<i8>> = BTreeMap::new();
+        let events = plan.events();
+        for (position, event) in events.iter().enumerate() {
+            let id = event.step();
+            let step = &plan.steps[id.index()];
+            match (&step.work, event) {
+                (Work::Rows(work), Event::Rows(_, units)) => {
+                    by_rows(plan, work, units.clone(), arena, weights);
+                    let shown = kept.entry(id).or_default();
+                    for row in units.clone().filter_map(|unit| work.form.writes(unit)) {
+                        let place = plan.row_tables[work.output].row(row);
+                        shown.extend_from_slice(&arena[place.offset..place.end()]);
+                    }
+                }
+                (work, _) => {
+                    work.calls().iter().for_each(|planned| call(planned, arena, weights));
+                    let shown = step.output_range;
+                    sink(id, step, &arena[shown.offset..shown.end()]);
+                }
             }
-            let shown = step.output_range;
-            sink(StepId::of(index), step, &arena[shown.offset..shown.end()]);
+            let ends = !matches!(events.get(position + 1), Some(Event::Rows(..)));
+            if ends {
+                for (id, shown) in std::mem::take(&mut kept) {
+                    sink(id, &plan.steps[id.index()], &shown);
+                }
+            }
         }
         plan.outputs.iter().map(|io| arena[io.range.offset..io.range.end()].to_vec()).collect()
     }
@@ -164,6 +190,61 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
                 avg_pool::step(p, consts, &window, avg_pool::counted_rows(p, oy), to, scratch);
             }
         }
+    }
+}
+
+/// Some units of a step that runs row by row.
+fn by_rows(plan: &Plan, work: &RowWork, units: Range<usize>, arena: &mut [i8], weights: &[u8]) {
+    /// Windows of any kernel fit.
+    const WINDOW: usize = MOST_WINDOW;
+    let tables: Vec<(Vec<u16>, u32, usize)> = work
+        .inputs
+        .iter()
+        .chain([&work.output])
+        .map(|&table| {
+            let table = &plan.row_tables[table];
+            let shift = table.shift();
+            (table.offsets.iter().map(|o| (o >> shift) as u16).collect(), shift, table.row_bytes)
+        })
+        .collect();
+    let arena = Bytes::from_mut(arena);
+    let rows = |position: usize| {
+        let (offsets, shift, row_bytes) = &tables[position];
+        tinyc_runtime::rows::Rows::new(arena, offsets, *shift, *row_bytes)
+    };
+    let (input, output) = (rows(0), rows(work.inputs.len()));
+    let planned = &work.call;
+    let consts = Consts::new(&weights[planned.consts.offset..planned.consts.end()]);
+    let scratch = arena.sub(planned.scratch.offset, planned.scratch.bytes);
+    let part = (units.start, units.len());
+    let bytes = work.form.walk.out_row_bytes;
+    match &planned.kernel {
+        Kernel::Conv2d(p) => conv2d::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
+        Kernel::Depthwise(p) => depthwise::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
+        Kernel::ConvTile(p) => {
+            conv_tile::run_rows::<WINDOW, MOST_UNITS>(p, consts, input, output, part, scratch);
+        }
+        Kernel::ConvWindow(p) => {
+            conv_window::run_rows::<WINDOW, MOST_UNITS>(p, consts, input, output, part, scratch);
+        }
+        Kernel::DepthwiseWindow(p) => {
+            depthwise_window::run_rows::<WINDOW>(p, consts, input, output, part, scratch);
+        }
+        Kernel::Sparse(p) => sparse::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
+        Kernel::ConvWinograd(p) => conv_winograd::run_rows(p, consts, input, output, part, scratch),
+        Kernel::DepthwiseQuad(p) => {
+            depthwise_quad::run_rows::<WINDOW>(p, consts, input, output, part, scratch);
+        }
+        Kernel::MaxPool(p) => max_pool::run_rows::<WINDOW>(p, input, output, part, scratch),
+        Kernel::AvgPool(p) if work.form.gathers => {
+            pool_rows::run_rows(p, consts, input, output, part, scratch);
+        }
+        Kernel::AvgPool(p) => avg_pool::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
+        Kernel::Add(p) => add::run_rows(p, input, rows(1), output, part, bytes),
+        Kernel::Mul(p) => mul::run_rows(p, input, rows(1), output, part, bytes),
+        Kernel::Lut(_) => lut::run_rows(consts, input, output, part, bytes),
+        // Kernels without rows; the verifier refuses them here.
+        Kernel::Dense(_) | Kernel::DenseTile(_) | Kernel::Softmax(_) | Kernel::Copy(_) => {}
     }
 }
 

@@ -207,3 +207,49 @@ pub fn chain() -> Net {
     net.output(y);
     net
 }
+
+/// Convolutions and poolings of many geometries, with sums, over maps that shrink.
+pub fn geometries(seed: u64) -> Net {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut pick = |n: usize| rng.next_u32() as usize % n;
+    let mut net = Net::new("geometries", seed);
+    let mut value = net.input("x", &[1, 6 + pick(9), 5 + pick(6), 1 + pick(6)], QuantParams::new(0.05, -3));
+    let mut older = value;
+    for step in 0..4 + pick(8) {
+        let name = format!("node_{step}");
+        let shape = net.module.graph.shape(value).clone();
+        let [rows, columns, channels] = shape.hwc().unwrap();
+        let roomy = rows > 3 && columns > 3;
+        let stride = if roomy { 1 + pick(2) } else { 1 };
+        let before = value;
+        value = match pick(8) {
+            0..3 => net.conv(&name, value, 1 + 2 * pick(3), stride, 1, 1 + pick(12)),
+            3 | 4 => net.conv(&name, value, 1 + 2 * pick(2), stride, channels, channels * (1 + pick(2))),
+            5 | 6 if roomy => {
+                let kind = if pick(2) == 0 { Kind::Max } else { Kind::Average { count_include_pad: false } };
+                let pad = pick(2);
+                let pads = Pads { top: pad, left: pick(2), bottom: pad, right: 0 };
+                let window =
+                    Window { kernel: [2 + pad; 2], stride: [1 + pick(3); 2], dilation: [1; 2], pads };
+                net.op(
+                    &name,
+                    Op::Pool(Pool { kind, window, ceil: false }),
+                    &[value],
+                    QuantParams::new(0.05, -3),
+                )
+            }
+            _ if net.module.graph.shape(older) == &shape => {
+                net.op(&name, Op::Binary(Binary::Add), &[value, older], QuantParams::new(0.05, -3))
+            }
+            _ => net.conv(&name, value, 1, 1, 1, 8),
+        };
+        if pick(2) == 0 {
+            older = before;
+        }
+    }
+    net.output(value);
+    if pick(3) == 0 {
+        net.output(older);
+    }
+    net
+}

@@ -11,7 +11,7 @@ pub fn moved(plan: &Plan, buffer: usize, offset: usize) -> Plan {
     let target = plan.buffers[buffer].clone();
     let values: Vec<ValueId> = match &target.kind {
         BufferKind::Values(values) => values.clone(),
-        BufferKind::Scratch { .. } => vec![],
+        BufferKind::Row { .. } | BufferKind::Scratch { .. } => vec![],
     };
     let new = ArenaRange { offset, bytes: target.bytes };
     plan.buffers[buffer].offset = offset;

@@ -1,0 +1,196 @@
+//! Layers that run row by row: tables of rows, the layer's functions, the orders.
+//!
+//! In: the cascades of a plan. Out: tokens of constant tables and private
+//! functions. Invariant: an order is a constant that runs every row of every layer
+//! once; a table of rows is checked against the arena when the crate is built.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{format_ident, quote};
+
+use super::CodegenError;
+use super::layers::Layer;
+use super::names::plain;
+use super::tokens::{docs, ident, number};
+use crate::Module;
+use crate::lower::Kernel;
+use crate::plan::{BufferKind, Cascade, Plan, RowWork, Step, Time, Work, family};
+
+/// The tables of rows.
+pub fn tables(plan: &Plan, module: &Module) -> TokenStream {
+    let tables = plan.row_tables.iter().enumerate().map(|(index, table)| {
+        let name = table_name(index);
+        let shift = table.shift();
+        let (rows, bytes) = (number(table.offsets.len()), number(table.row_bytes));
+        let offsets = table.offsets.iter().map(|offset| number(offset >> shift));
+        let shift = Literal::u32_unsuffixed(shift);
+        let value = plain(&module.graph.value(table.value).name);
+        let lines = docs(&[format!("Where the rows of `{value}` lie, in units of `1 << {shift}` bytes.")]);
+        quote! {
+            #lines
+            static #name: RowTable<#rows, ARENA_BYTES> = RowTable::new(#bytes, #shift, [#(#offsets),*]);
+        }
+    });
+    quote!(#(#tables)*)
+}
+
+fn table_name(index: usize) -> proc_macro2::Ident {
+    format_ident!("ROWS_{index}")
+}
+
+/// The body of a layer's function, which makes the rows from `y` on.
+///
+/// # Errors
+/// [`CodegenError::Bug`] where parameters do not print as Rust.
+pub fn body(work: &RowWork) -> Result<TokenStream, CodegenError> {
+    let family = family::family(&work.call.kernel);
+    let text = format!("{}::{}", family.name, family::params_text(&work.call.kernel));
+    let params = syn::parse_str::<syn::Expr>(&text).map_err(|e| CodegenError::Bug(format!("{text}: {e}")))?;
+    let (types, kernel) = (ident(family.name), ident(kernel_name(work)));
+    let consts = family.consts.then(|| {
+        let (offset, bytes) = (number(work.call.consts.offset), number(work.call.consts.bytes));
+        quote!(let consts = WEIGHTS.consts::<#offset, #bytes>();)
+    });
+    let operands: Vec<_> = match work.inputs.as_slice() {
+        [_] => vec![ident("input")],
+        _ => vec![ident("a"), ident("b")],
+    };
+    let tables = work.inputs.iter().map(|&table| table_name(table));
+    let output = table_name(work.output);
+    let (scratch_offset, scratch_bytes) = (number(work.call.scratch.offset), number(work.call.scratch.bytes));
+    let (units, step) = (number(work.units), number(work.units_per_step));
+    let count = if work.units.is_multiple_of(work.units_per_step) {
+        quote!(#step)
+    } else {
+        quote!(#units.min(y.wrapping_add(#step)).wrapping_sub(y))
+    };
+    let with_scratch = !matches!(work.call.kernel, Kernel::Add(_) | Kernel::Mul(_) | Kernel::Lut(_));
+    let scratch = with_scratch.then(|| quote!(let scratch = arena.at::<#scratch_offset, #scratch_bytes>();));
+    let last = if with_scratch {
+        quote!(scratch)
+    } else {
+        let bytes = number(work.form.walk.out_row_bytes);
+        quote!(#bytes)
+    };
+    // A table look-up needs no parameters.
+    let with_params = !matches!(work.call.kernel, Kernel::Lut(_));
+    let constant = with_params.then(|| quote!(const PARAMS: #types::Params = #params;));
+    let params = with_params.then(|| quote!(&PARAMS,));
+    let consts_argument = family.consts.then(|| quote!(consts,));
+    let generics = generics(work);
+    Ok(quote! {
+        #constant
+        #consts
+        #(let #operands = #tables.rows(arena);)*
+        let output = #output.rows(arena);
+        #scratch
+        let rows = (y, #count);
+        #kernel::run_rows #generics (#params #consts_argument #(#operands,)* output, rows, #last);
+    })
+}
+
+/// The module whose `run_rows` a layer calls.
+pub fn kernel_name(work: &RowWork) -> &'static str {
+    if work.form.gathers { "pool_rows" } else { family::family(&work.call.kernel).name }
+}
+
+/// Rows that a step resolves, as constant arguments.
+fn generics(work: &RowWork) -> TokenStream {
+    let window = number(work.form.window_rows(1));
+    match &work.call.kernel {
+        Kernel::ConvTile(_) | Kernel::ConvWindow(_) => {
+            let (window, count) =
+                (number(work.form.window_rows(work.units_per_step)), number(work.units_per_step));
+            quote!(::<#window, #count>)
+        }
+        Kernel::DepthwiseQuad(p) => {
+            let window = number((work.units_per_step - 1) * p.stride + 3);
+            quote!(::<#window>)
+        }
+        Kernel::Add(_) | Kernel::Mul(_) | Kernel::Lut(_) | Kernel::ConvWinograd(_) => TokenStream::new(),
+        Kernel::AvgPool(_) if work.form.gathers => TokenStream::new(),
+        _ => quote!(::<#window>),
+    }
+}
+
+/// The name of a cascade's function.
+pub fn name(cascade: &Cascade) -> String {
+    let first = cascade.first.index();
+    format!("layers_{first}_to_{}", first + cascade.stages - 1)
+}
+
+/// The function that runs a cascade.
+pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
+    let name = ident(&name(cascade));
+    let units = |layer: &Layer<'_>| match &layer.step.work {
+        Work::Rows(work) => (work.units_per_step, work.units),
+        _ => (1, 0),
+    };
+    if let [layer] = layers {
+        let (step, units) = units(layer);
+        let (step, units, function) = (number(step), number(units), ident(&layer.function));
+        let lines = docs(&[format!("Layer {} alone, row by row.", layer.index)]);
+        return quote! {
+            #lines
+            #[inline(never)]
+            fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
+                let mut y = 0;
+                while y < #units {
+                    #function(arena, y);
+                    y += #step;
+                }
+            }
+        };
+    }
+    let (count, order) = (number(cascade.order.len()), cascade.order.iter().map(|&s| number(usize::from(s))));
+    let kind = if cascade.stages <= 256 { quote!(u8) } else { quote!(u16) };
+    let rows: Vec<_> = (0..layers.len()).map(|stage| format_ident!("y{stage}")).collect();
+    let arms = layers.iter().zip(&rows).enumerate().map(|(stage, (layer, y))| {
+        let (step, _) = units(layer);
+        let (stage, step, function) = (number(stage), number(step), ident(&layer.function));
+        quote! {
+            #stage => {
+                #function(arena, #y);
+                #y += #step;
+            }
+        }
+    });
+    let lines = docs(&[
+        format!(
+            "Layers {} to {}, row by row: a row is made as soon as the rows",
+            cascade.first.index(),
+            cascade.first.index() + cascade.stages - 1
+        ),
+        "that it is made of are there.".to_string(),
+    ]);
+    quote! {
+        #lines
+        #[inline(never)]
+        fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
+            /// Which layer makes its next rows.
+            static ORDER: [#kind; #count] = [#(#order),*];
+            #(let mut #rows = 0;)*
+            for &stage in &ORDER {
+                match stage {
+                    #(#arms)*
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// Whether all of a step's output is there when its cascade has ended.
+pub fn remains(plan: &Plan, cascade: &Cascade, step: &Step) -> bool {
+    let steps = cascade.first.index()..cascade.first.index() + cascade.stages;
+    let events = plan.events();
+    let end = events.iter().rposition(|e| steps.contains(&e.step().index())).map_or(0, |last| last + 1);
+    let mut bytes = 0;
+    let lives = plan.buffers.iter().all(|buffer| match &buffer.kind {
+        BufferKind::Values(values) | BufferKind::Row { values, .. } if values.contains(&step.output) => {
+            bytes += buffer.bytes;
+            buffer.last > Time::of(end)
+        }
+        _ => true,
+    });
+    lives && bytes == step.output_range.bytes
+}

@@ -1,0 +1,271 @@
+//! From a chosen candidate to a plan.
+//!
+//! In: a module, its lowered steps, a [`Candidate`]. Out: a [`Plan`]. Invariant: none
+//! beyond those of a plan, which its verifier checks.
+
+use std::collections::BTreeMap;
+
+use super::choose::Candidate;
+use super::layout::Holds;
+use super::order::{needed_units, segments};
+use super::pack::profile;
+use super::problem::{Kind, Problem};
+use crate::Module;
+use crate::ir::{NodeId, ValueId};
+use crate::lower::Lowered;
+use crate::lower::sweep::RowOrder;
+use crate::ops;
+use crate::plan::ids::Time;
+use crate::plan::weights::Blob;
+use crate::plan::{
+    ArenaRange, Buffer, BufferKind, Cascade, IoPlan, Operand, Plan, PlanError, PlannedCall, RowTable,
+    RowWork, Step, StepId, Work, verify,
+};
+
+/// Where everything lies.
+struct Places<'a> {
+    problem: &'a Problem,
+    /// First byte of each row of each home.
+    rows: Vec<Vec<Option<usize>>>,
+    scratch: BTreeMap<(usize, usize), ArenaRange>,
+    tables: Vec<RowTable>,
+    table_of: BTreeMap<(usize, usize), usize>,
+}
+
+/// The plan of a candidate.
+///
+/// # Errors
+/// [`PlanError::Bug`] where the result does not pass [`verify`].
+pub fn assemble(
+    module: &Module,
+    steps: Vec<(NodeId, Lowered)>,
+    problem: &Problem,
+    chosen: &Candidate,
+) -> Result<Plan, PlanError> {
+    let graph = &module.graph;
+    let mut places = Places::new(problem, chosen);
+    let live = profile(&chosen.layout.items);
+    let mut live_of = vec![0usize; steps.len()];
+    for (index, event) in chosen.events.iter().enumerate() {
+        live_of[event.step] = live_of[event.step].max(live[index + 1]);
+    }
+    let live_bound_bytes = live.iter().copied().max().unwrap_or(0);
+    let needed = needed_units(problem);
+    let mut blob = Blob::default();
+    let mut planned: Vec<Step> = Vec::new();
+    for (index, (id, lowered)) in steps.into_iter().enumerate() {
+        let node = graph.node(id);
+        let work = match &problem.steps[index].kind {
+            Kind::View => Work::View,
+            Kind::Whole => Work::Whole(places.whole(index, lowered, node.output, &mut blob)),
+            Kind::Rows(..) => {
+                Work::Rows(Box::new(places.by_rows(index, lowered, chosen, needed[index], &mut blob)))
+            }
+        };
+        planned.push(Step {
+            node: id,
+            name: node.name.clone(),
+            onnx_op: node.onnx_op.clone(),
+            fused: node.fused.clone(),
+            inputs: graph.activations(id),
+            output: node.output,
+            output_range: places.range(problem.home_of[&node.output]),
+            work,
+            live_bytes: live_of[index],
+            macs: ops::macs(graph, id),
+        });
+    }
+    let cascades = cascades(problem, chosen);
+    let buffers = buffers(problem, chosen);
+    let overwritten = |home: usize| {
+        let input = places.range(home);
+        buffers.iter().any(|b| {
+            let own = matches!(&b.kind, BufferKind::Values(v) | BufferKind::Row { values: v, .. } if problem.home_of[&v[0]] == home);
+            !own && b.range().overlaps(&input)
+        })
+    };
+    let io = |&value: &ValueId, is_input: bool| IoPlan {
+        value,
+        name: graph.value(value).name.clone(),
+        shape: graph.shape(value).clone(),
+        range: places.range(problem.home_of[&value]),
+        params: module.quant.activation(value),
+        overwritten: is_input && overwritten(problem.home_of[&value]),
+    };
+    let plan = Plan {
+        name: graph.name.clone(),
+        inputs: graph.inputs.iter().map(|v| io(v, true)).collect(),
+        outputs: graph.outputs.iter().map(|v| io(v, false)).collect(),
+        peak_step: (0..planned.len())
+            .find(|&s| planned[s].live_bytes == live_bound_bytes)
+            .map(|s| StepId(s as u32)),
+        steps: planned,
+        cascades,
+        row_tables: places.tables.clone(),
+        buffers,
+        arena_bytes: chosen.placed.total_bytes,
+        live_bound_bytes,
+        weights: blob.finish(),
+    };
+    verify::verify(&plan).map_err(PlanError::Bug)?;
+    Ok(plan)
+}
+
+impl<'a> Places<'a> {
+    fn new(problem: &'a Problem, chosen: &Candidate) -> Places<'a> {
+        let mut rows: Vec<Vec<Option<usize>>> = problem.homes.iter().map(|h| vec![None; h.rows()]).collect();
+        let mut scratch = BTreeMap::new();
+        for (holds, &offset) in chosen.layout.holds.iter().zip(&chosen.placed.offsets) {
+            match *holds {
+                Holds::Rows { home, first, count } => {
+                    let info = &problem.homes[home];
+                    let row_bytes = info.row_bytes.unwrap_or(info.bytes);
+                    for index in 0..count {
+                        rows[home][first + index] = Some(offset + index * row_bytes);
+                    }
+                }
+                Holds::Scratch { step, call } => {
+                    let range = ArenaRange { offset, bytes: chosen.scratch[step][call] };
+                    scratch.insert((step, call), range);
+                }
+            }
+        }
+        Places { problem, rows, scratch, tables: Vec::new(), table_of: BTreeMap::new() }
+    }
+
+    /// The bytes of a home, or the hull of its rows.
+    fn range(&self, home: usize) -> ArenaRange {
+        let info = &self.problem.homes[home];
+        let row_bytes = info.row_bytes.unwrap_or(info.bytes);
+        let made = || self.rows[home].iter().flatten();
+        let start = made().min().copied().unwrap_or(0);
+        if info.whole {
+            return ArenaRange { offset: start, bytes: info.bytes };
+        }
+        let end = made().max().map_or(start, |offset| offset + row_bytes);
+        ArenaRange { offset: start, bytes: end - start }
+    }
+
+    fn whole(&self, step: usize, lowered: Lowered, output: ValueId, blob: &mut Blob) -> Vec<PlannedCall> {
+        let calls = lowered.calls.into_iter().enumerate();
+        calls
+            .map(|(position, call)| PlannedCall {
+                kernel: call.kernel,
+                consts: blob.add(call.consts),
+                inputs: call
+                    .inputs
+                    .iter()
+                    .map(|&value| Operand { value, range: self.range(self.problem.home_of[&value]) })
+                    .collect(),
+                output: self.range(self.problem.home_of[&output]),
+                scratch: self.scratch.get(&(step, position)).copied().unwrap_or_default(),
+                in_place: lowered.in_place.clone(),
+                order: RowOrder::Forward,
+            })
+            .collect()
+    }
+
+    fn by_rows(
+        &mut self,
+        step: usize,
+        lowered: Lowered,
+        chosen: &Candidate,
+        units: usize,
+        blob: &mut Blob,
+    ) -> RowWork {
+        let info = &self.problem.steps[step];
+        let Kind::Rows(form, kernel) = &info.kind else { unreachable!("the caller matched") };
+        let call = lowered.calls.into_iter().next().expect("a step of rows is one call");
+        let homes: Vec<usize> = call.inputs.iter().map(|v| self.problem.home_of[v]).collect();
+        let inputs = homes.iter().map(|&home| self.table(home, form.walk.in_row_bytes)).collect();
+        let output = self.table(info.writes, form.walk.out_row_bytes);
+        let operand = |(&value, &home): (&ValueId, &usize)| Operand { value, range: self.range(home) };
+        RowWork {
+            call: PlannedCall {
+                kernel: chosen.kernels[step].unwrap_or(*kernel),
+                consts: blob.add(call.consts),
+                inputs: call.inputs.iter().zip(&homes).map(operand).collect(),
+                output: self.range(info.writes),
+                scratch: self.scratch.get(&(step, 0)).copied().unwrap_or_default(),
+                in_place: lowered.in_place,
+                order: RowOrder::Forward,
+            },
+            form: *form,
+            inputs,
+            output,
+            units,
+            units_per_step: chosen.shape.units[step],
+        }
+    }
+
+    /// The table of a home in rows of a size.
+    fn table(&mut self, home: usize, row_bytes: usize) -> usize {
+        if let Some(&known) = self.table_of.get(&(home, row_bytes)) {
+            return known;
+        }
+        let info = &self.problem.homes[home];
+        let offsets: Vec<usize> = match info.row_bytes {
+            Some(_) => self.rows[home].iter().map_while(|row| *row).collect(),
+            None => {
+                let start = self.rows[home].first().copied().flatten().unwrap_or(0);
+                (0..info.bytes.checked_div(row_bytes).unwrap_or(0))
+                    .map(|row| start + row * row_bytes)
+                    .collect()
+            }
+        };
+        self.tables.push(RowTable { value: info.values[0], row_bytes, offsets });
+        self.table_of.insert((home, row_bytes), self.tables.len() - 1);
+        self.tables.len() - 1
+    }
+}
+
+fn cascades(problem: &Problem, chosen: &Candidate) -> Vec<Cascade> {
+    segments(problem, &chosen.shape)
+        .into_iter()
+        .filter(|range| matches!(problem.steps[range.start].kind, Kind::Rows(..)))
+        .map(|range| Cascade {
+            first: StepId::of(range.start),
+            stages: range.len(),
+            order: chosen
+                .events
+                .iter()
+                .filter(|e| range.contains(&e.step))
+                .map(|e| (e.step - range.start) as u16)
+                .collect(),
+        })
+        .collect()
+}
+
+/// Every piece as a buffer.
+fn buffers(problem: &Problem, chosen: &Candidate) -> Vec<Buffer> {
+    let mut buffers = Vec::new();
+    let placed = chosen.layout.holds.iter().zip(&chosen.layout.items).zip(&chosen.placed.offsets);
+    for ((holds, item), &offset) in placed {
+        for piece in &item.pieces {
+            let (kind, align) = match *holds {
+                Holds::Scratch { step, call } => {
+                    (BufferKind::Scratch { step: StepId::of(step), call }, item.align)
+                }
+                Holds::Rows { home, first, .. } => {
+                    let info = &problem.homes[home];
+                    let kind = match info.row_bytes {
+                        Some(bytes) => {
+                            BufferKind::Row { values: info.values.clone(), row: first + piece.start / bytes }
+                        }
+                        None => BufferKind::Values(info.values.clone()),
+                    };
+                    (kind, if piece.start == 0 { item.align } else { 1 })
+                }
+            };
+            buffers.push(Buffer {
+                kind,
+                bytes: piece.bytes,
+                align,
+                first: Time(piece.first as u32),
+                last: Time(piece.last as u32),
+                offset: offset + piece.start,
+            });
+        }
+    }
+    buffers
+}

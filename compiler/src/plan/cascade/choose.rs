@@ -1,0 +1,170 @@
+//! Ways to run a schedule in little RAM, and what each costs.
+//!
+//! In: a [`Problem`]. Out: [`Candidate`]s: order, offsets, bytes, estimated cycles.
+//! Invariant: a candidate's bytes are those of a real placement, never an estimate.
+
+use super::cuts::best_cuts;
+use super::layout::{Layout, layout};
+use super::order::{Event, Shape, events};
+use super::pack::{Placed, pack, profile};
+use super::problem::{Kind, Problem};
+use crate::cost;
+use crate::lower::{Kernel, KernelSet};
+
+/// A way to run a schedule.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Cuts and units.
+    pub shape: Shape,
+    /// The kernel of each step that runs row by row.
+    pub kernels: Vec<Option<Kernel>>,
+    /// Private bytes of each call of each step.
+    pub scratch: Vec<Vec<usize>>,
+    /// What happens, in order.
+    pub events: Vec<Event>,
+    /// What lives when.
+    pub layout: Layout,
+    /// Where it lies.
+    pub placed: Placed,
+    /// The most bytes that live at one moment.
+    pub bound_bytes: usize,
+    /// Estimated cycles.
+    pub cycles: u64,
+}
+
+/// How much is done at a time.
+#[derive(Debug, Clone, Copy)]
+struct Style {
+    /// Rows of a depthwise convolution.
+    depthwise: usize,
+    /// Rows of other convolutions of odd width, whose pixels go in pairs.
+    odd: usize,
+    /// See [`Shape::eager`].
+    eager: bool,
+}
+
+/// Looks at a conflict that a first placement may spend on searching.
+const FIRST_BUDGET: usize = 200_000;
+/// The same for those that are kept.
+const LAST_BUDGET: usize = 3_000_000;
+
+/// Candidates on the way from fast to small: none is worse than another in both.
+/// Offsets are multiples of `align`.
+pub fn candidates(problem: &Problem, kernels: KernelSet, align: usize) -> Vec<Candidate> {
+    let mut found: Vec<Candidate> = Vec::new();
+    for style in styles(problem) {
+        let shape = Shape { cuts: Vec::new(), units: units(problem, style), eager: style.eager };
+        let driven = drive(problem, &shape);
+        let scratch = scratch(problem, &driven, &shape);
+        let cuts = best_cuts(problem, &shape, &scratch);
+        let shape = Shape { cuts, ..shape };
+        let candidate = evaluate(problem, shape, driven, scratch, kernels, align, FIRST_BUDGET);
+        found.push(candidate);
+    }
+    front(found)
+        .into_iter()
+        .map(|c| {
+            let placed = pack(&c.layout.items, LAST_BUDGET);
+            if placed.total_bytes < c.placed.total_bytes { Candidate { placed, ..c } } else { c }
+        })
+        .collect()
+}
+
+fn styles(problem: &Problem) -> Vec<Style> {
+    let has_depthwise =
+        problem.steps.iter().any(|s| matches!(s.kind, Kind::Rows(_, Kernel::DepthwiseQuad(_))));
+    let depthwise: &[usize] = if has_depthwise { &[1, 2, 3, 4, 6, 8] } else { &[1] };
+    let mut styles = Vec::new();
+    for &depthwise in depthwise {
+        for odd in [1, 2] {
+            for eager in [false, true] {
+                styles.push(Style { depthwise, odd, eager });
+            }
+        }
+    }
+    styles
+}
+
+fn units(problem: &Problem, style: Style) -> Vec<usize> {
+    let of = |kind: &Kind| match kind {
+        Kind::Rows(form, kernel) => {
+            let wanted = match kernel {
+                Kernel::DepthwiseQuad(_) => style.depthwise,
+                Kernel::ConvWinograd(p) => p.tile_h,
+                Kernel::ConvTile(p) if !p.out_w.is_multiple_of(2) => style.odd,
+                _ => 1,
+            };
+            wanted.min(kernel.most_units(form))
+        }
+        _ => 1,
+    };
+    problem.steps.iter().map(|step| of(&step.kind)).collect()
+}
+
+fn drive(problem: &Problem, shape: &Shape) -> Vec<Option<Kernel>> {
+    let kernel = |(step, &units): (&super::problem::StepInfo, &usize)| match &step.kind {
+        Kind::Rows(_, kernel) => Some(kernel.for_steps(units)),
+        _ => None,
+    };
+    problem.steps.iter().zip(&shape.units).map(kernel).collect()
+}
+
+fn scratch(problem: &Problem, driven: &[Option<Kernel>], shape: &Shape) -> Vec<Vec<usize>> {
+    let of = |index: usize| match &driven[index] {
+        Some(kernel) => vec![kernel.row_scratch_bytes(shape.units[index])],
+        None => problem.steps[index].scratch_bytes.clone(),
+    };
+    (0..problem.steps.len()).map(of).collect()
+}
+
+/// Orders, places and counts.
+fn evaluate(
+    problem: &Problem,
+    shape: Shape,
+    driven: Vec<Option<Kernel>>,
+    scratch: Vec<Vec<usize>>,
+    kernels: KernelSet,
+    align: usize,
+    budget: usize,
+) -> Candidate {
+    let events = events(problem, &shape);
+    let layout = layout(problem, &events, &scratch, align);
+    let placed = pack(&layout.items, budget);
+    let bound_bytes = profile(&layout.items).into_iter().max().unwrap_or(0);
+    let cycles = cycles(problem, &driven, &events, kernels);
+    Candidate { shape, kernels: driven, scratch, events, layout, placed, bound_bytes, cycles }
+}
+
+/// Cycles of resolving the rows of a step and of calling it, beyond those of a call.
+const STEP_CYCLES: u64 = 60;
+
+/// Estimated cycles of all events.
+fn cycles(problem: &Problem, driven: &[Option<Kernel>], events: &[Event], kernels: KernelSet) -> u64 {
+    let of = |event: &Event| match (&problem.steps[event.step].kind, &driven[event.step], &event.units) {
+        (Kind::Rows(form, _), Some(kernel), Some(units)) => {
+            let part = kernel.of_units(units.len());
+            let cycles = cost::call_cycles(&part, kernels);
+            // Element-wise kernels do not know rows.
+            let share = if part == *kernel && units.len() < form.units() {
+                cycles * units.len() as u64 / form.units() as u64
+            } else {
+                cycles
+            };
+            STEP_CYCLES + share
+        }
+        _ => problem.steps[event.step].calls.iter().map(|k| cost::call_cycles(k, kernels)).sum(),
+    };
+    events.iter().map(of).sum()
+}
+
+/// Those that no other beats in both bytes and cycles, by ascending bytes.
+fn front(mut found: Vec<Candidate>) -> Vec<Candidate> {
+    found.sort_by_key(|c| (c.placed.total_bytes, c.cycles));
+    let mut best = u64::MAX;
+    found.retain(|c| {
+        let keeps = c.cycles < best;
+        best = best.min(c.cycles);
+        keeps
+    });
+    found
+}

@@ -1,0 +1,117 @@
+//! Where cascades begin and end.
+//!
+//! In: a [`Problem`] and how much each step does at a time. Out: cuts. Method: the
+//! fullest moment of a segment does not depend on how the rest is cut, since whole
+//! tensors are what passes from one to the next; so the cuts whose fullest moment is
+//! the emptiest follow step by step from those of shorter schedules. What a real
+//! placement needs is a few percent more, which is why the caller tries several.
+
+use super::layout::{Lives, touch};
+use super::order::{Event, Shape, needed_units, segment};
+use super::problem::{Home, Kind, Problem};
+
+/// The cuts with the lowest peak of live bytes; `scratch` as for a layout.
+pub fn best_cuts(problem: &Problem, shape: &Shape, scratch: &[Vec<usize>]) -> Vec<usize> {
+    let needed = needed_units(problem);
+    let count = problem.steps.len();
+    // The best way to cut the first `n` steps: its peak, the sum of its peaks, where its last segment begins.
+    let mut best: Vec<(usize, usize, usize)> = vec![(0, 0, 0)];
+    for end in 1..=count {
+        let mut choice: Option<(usize, usize, usize)> = None;
+        for start in (0..end).rev() {
+            if start + 1 < end && !problem.joins(start, end - 1) {
+                break;
+            }
+            let peak = peak(problem, shape, &needed, scratch, start, end - 1);
+            let (before, sum, _) = best[start];
+            let candidate = (before.max(peak), sum + peak, start);
+            if choice.is_none_or(|c| candidate < c) {
+                choice = Some(candidate);
+            }
+        }
+        best.push(choice.unwrap_or((0, 0, end - 1)));
+    }
+    let mut cuts = Vec::new();
+    let mut end = count;
+    while end > 0 {
+        end = best[end].2;
+        cuts.push(end);
+    }
+    cuts.reverse();
+    cuts
+}
+
+/// The fullest moment of steps `first..=last` as one segment.
+fn peak(
+    problem: &Problem,
+    shape: &Shape,
+    needed: &[usize],
+    scratch: &[Vec<usize>],
+    first: usize,
+    last: usize,
+) -> usize {
+    let events = match problem.steps[first].kind {
+        Kind::View => return 0,
+        Kind::Whole => vec![Event { step: first, units: None }],
+        Kind::Rows(..) => segment(problem, shape, needed, first, last),
+    };
+    let inside = |step: &usize| (first..=last).contains(step);
+    let mut live = Live { change: vec![0; events.len() + 1] };
+    let mut rows: Lives = vec![Vec::new(); problem.homes.len()];
+    for (home, info) in problem.homes.iter().enumerate() {
+        let before = info.maker.is_none_or(|maker| maker < first);
+        let touched = info.maker.as_ref().is_some_and(inside) || info.readers.iter().any(inside);
+        if touched {
+            rows[home] = vec![before.then_some((0, 0)); info.rows()];
+        } else if before && needed_after(info, last) {
+            live.add(0, events.len() - 1, info.bytes);
+        }
+    }
+    for (now, event) in events.iter().enumerate() {
+        touch(problem, event, now, &mut rows);
+        if problem.form(event.step).is_none_or(|form| !form.gathers) {
+            live.add(now, now, scratch[event.step].iter().sum());
+        }
+    }
+    for (step, bytes) in scratch.iter().enumerate().take(last + 1).skip(first) {
+        if problem.form(step).is_some_and(|form| form.gathers) {
+            let of = |e: &Event| e.step == step;
+            if let (Some(from), Some(to)) = (events.iter().position(of), events.iter().rposition(of)) {
+                live.add(from, to, bytes.iter().sum());
+            }
+        }
+    }
+    for (info, lives) in problem.homes.iter().zip(&rows) {
+        for &(from, to) in lives.iter().flatten() {
+            let to = if needed_after(info, last) { events.len() - 1 } else { to };
+            live.add(from, to, info.row_bytes.unwrap_or(info.bytes));
+        }
+    }
+    live.most()
+}
+
+/// Whether anybody reads a home after a step.
+fn needed_after(home: &Home, last: usize) -> bool {
+    home.is_output || home.readers.iter().any(|&reader| reader > last)
+}
+
+/// Bytes that appear (positive) and go (negative), by moment.
+struct Live {
+    change: Vec<isize>,
+}
+
+impl Live {
+    fn add(&mut self, from: usize, to: usize, bytes: usize) {
+        self.change[from] += bytes as isize;
+        self.change[to + 1] -= bytes as isize;
+    }
+
+    fn most(&self) -> usize {
+        let mut live = 0;
+        let sums = self.change.iter().map(|change| {
+            live += change;
+            live
+        });
+        sums.max().unwrap_or(0) as usize
+    }
+}

@@ -1,0 +1,177 @@
+//! Which bytes live from when to when under an order of events.
+//!
+//! In: a [`Problem`], its events, the private bytes of each step. Out: [`Layout`]:
+//! items to be placed, and which rows and scratch they hold. Invariant: event `i` is
+//! moment `i + 1`; 0 is when the caller has written the inputs, the moment after
+//! the last event is when it reads the outputs.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::order::Event;
+use super::pack::{Item, Piece};
+use super::problem::{Kind, Problem};
+
+/// What an item holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holds {
+    /// Rows of a home, `first..first + count`, one after the other; rows that are
+    /// never made have no piece.
+    Rows {
+        /// The home.
+        home: usize,
+        /// Its first row here.
+        first: usize,
+        /// How many.
+        count: usize,
+    },
+    /// Private bytes of a call.
+    Scratch {
+        /// The step.
+        step: usize,
+        /// The call.
+        call: usize,
+    },
+}
+
+/// See the module's text.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// What is to be placed.
+    pub items: Vec<Item>,
+    /// What each item holds.
+    pub holds: Vec<Holds>,
+    /// The number of moments.
+    pub moments: usize,
+}
+
+/// Alignment of activations.
+const ROW_ALIGN: usize = 4;
+/// Alignment of private bytes: kernels load them in words and groups of words.
+const SCRATCH_ALIGN: usize = 8;
+
+/// First and last moment of each row of each home; `None` for rows never made.
+pub type Lives = Vec<Vec<Option<(usize, usize)>>>;
+
+/// The layout of an order; `align` is that of rows and scratch, at least 4.
+pub fn layout(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], align: usize) -> Layout {
+    let end = events.len() + 1;
+    let lives = lives(problem, events, end);
+    let mut layout = Layout { items: Vec::new(), holds: Vec::new(), moments: end + 1 };
+    let groups = groups(problem, events);
+    for (home, rows) in lives.iter().enumerate() {
+        let info = &problem.homes[home];
+        let row_bytes = info.row_bytes.unwrap_or(info.bytes);
+        let mut first = 0;
+        while first < rows.len() {
+            let count =
+                if info.whole { rows.len() } else { groups.get(&(home, first)).copied().unwrap_or(1) };
+            let pieces = (first..first + count)
+                .filter_map(|row| {
+                    let (born, dies) = rows[row]?;
+                    Some(Piece {
+                        start: (row - first) * row_bytes,
+                        bytes: row_bytes,
+                        first: born,
+                        last: dies,
+                    })
+                })
+                .collect::<Vec<_>>();
+            if !pieces.is_empty() {
+                layout.items.push(Item { align: align.max(ROW_ALIGN), pieces });
+                layout.holds.push(Holds::Rows { home, first, count });
+            }
+            first += count;
+        }
+    }
+    for (step, calls) in scratch.iter().enumerate() {
+        for (call, &bytes) in calls.iter().enumerate().filter(|(_, bytes)| **bytes > 0) {
+            let pieces = scratch_pieces(problem, events, step, bytes);
+            if !pieces.is_empty() {
+                layout.items.push(Item { align: align.max(SCRATCH_ALIGN), pieces });
+                layout.holds.push(Holds::Scratch { step, call });
+            }
+        }
+    }
+    layout
+}
+
+fn lives(problem: &Problem, events: &[Event], end: usize) -> Lives {
+    let mut lives: Lives =
+        problem.homes.iter().map(|h| vec![h.maker.is_none().then_some((0, 0)); h.rows()]).collect();
+    for (index, event) in events.iter().enumerate() {
+        touch(problem, event, index + 1, &mut lives);
+    }
+    for (home, rows) in lives.iter_mut().enumerate().filter(|(home, _)| problem.homes[*home].is_output) {
+        for row in rows.iter_mut() {
+            // A row that nobody makes can only be one of a tensor without elements.
+            *row = row.map(|(first, _)| (first, end));
+        }
+        debug_assert!(problem.homes[home].whole);
+    }
+    lives
+}
+
+/// Notes that an event reads and writes at a moment; homes without rows are left out.
+pub fn touch(problem: &Problem, event: &Event, now: usize, lives: &mut Lives) {
+    let mut note = |home: usize, rows: Range<usize>| {
+        for life in lives[home].get_mut(rows).into_iter().flatten() {
+            *life = Some((life.map_or(now, |(first, _)| first), now));
+        }
+    };
+    let step = &problem.steps[event.step];
+    if let (Kind::Rows(form, _), Some(units)) = (&step.kind, &event.units) {
+        let in_rows = |home: usize, row: usize| {
+            if problem.homes[home].row_bytes.is_some() { row..row + 1 } else { 0..1 }
+        };
+        for unit in units.clone() {
+            for &home in &step.reads {
+                form.reads(unit).for_each(|row| note(home, in_rows(home, row)));
+            }
+            if let Some(row) = form.writes(unit) {
+                note(step.writes, in_rows(step.writes, row));
+            }
+        }
+    } else {
+        for &home in step.reads.iter().chain([&step.writes]) {
+            note(home, 0..problem.homes[home].rows());
+        }
+    }
+}
+
+/// Rows that must follow each other, by home and first row.
+fn groups(problem: &Problem, events: &[Event]) -> BTreeMap<(usize, usize), usize> {
+    let mut groups = BTreeMap::new();
+    for event in events {
+        if let (Kind::Rows(form, _), Some(units)) = (&problem.steps[event.step].kind, &event.units)
+            && form.adjacent
+        {
+            groups.insert((problem.steps[event.step].writes, units.start), units.len());
+        }
+    }
+    groups
+}
+
+/// The private bytes of a step, at one place for all its events. Sums live from the
+/// first row to the last.
+fn scratch_pieces(problem: &Problem, events: &[Event], step: usize, bytes: usize) -> Vec<Piece> {
+    let mut moments = events.iter().enumerate().filter(|(_, e)| e.step == step).map(|(index, _)| index + 1);
+    let gathers = problem.form(step).is_some_and(|form| form.gathers);
+    let mut pieces: Vec<Piece> = Vec::new();
+    if gathers {
+        let all: Vec<usize> = moments.collect();
+        if let (Some(&first), Some(&last)) = (all.first(), all.last()) {
+            pieces.push(Piece { start: 0, bytes, first, last });
+        }
+        return pieces;
+    }
+    let Some(first) = moments.next() else { return pieces };
+    pieces.push(Piece { start: 0, bytes, first, last: first });
+    for moment in moments {
+        match pieces.last_mut() {
+            Some(piece) if piece.last + 1 == moment => piece.last = moment,
+            _ => pieces.push(Piece { start: 0, bytes, first: moment, last: moment }),
+        }
+    }
+    pieces
+}

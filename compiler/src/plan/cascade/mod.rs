@@ -1,0 +1,69 @@
+//! Plans that run layers row by row, in a fraction of the RAM.
+//!
+//! In: a quantized module with every node lowered. Out: candidates between fast and
+//! small, and the plan of one of them. Invariants: every candidate computes the same
+//! bytes with the same multiply-accumulates; nothing is computed twice.
+//!
+//! Consecutive layers form a *cascade*: a row of the last one is made as soon as the
+//! rows of its window are, so that no tensor between them is ever whole. Every row
+//! has a place and a life of its own (`layout`), and the packer (`pack`) places rows
+//! one by one. Where a cascade begins and ends follows from the live bytes (`cuts`),
+//! how many rows a layer makes at a time is tried (`choose`).
+
+mod assemble;
+pub mod choose;
+mod cuts;
+mod layout;
+mod order;
+pub mod pack;
+mod problem;
+
+use crate::Module;
+use crate::ir::NodeId;
+use crate::lower::{KernelSet, Lowered};
+
+use super::{Plan, PlanError};
+use choose::Candidate;
+use problem::Problem;
+
+/// Bytes that a table of rows can address in units of its alignment: 16 bits.
+const UNITS: usize = 1 << 16;
+
+/// The candidates of a module, by ascending bytes.
+pub struct Candidates {
+    problem: Problem,
+    /// What there is to choose from.
+    pub list: Vec<Candidate>,
+}
+
+/// Finds the candidates; none where nothing can run row by row.
+pub fn candidates(module: &Module, steps: &[(NodeId, Lowered)], kernels: KernelSet) -> Candidates {
+    let problem = Problem::new(&module.graph, steps);
+    if !(0..problem.steps.len()).any(|step| problem.form(step).is_some()) {
+        return Candidates { problem, list: Vec::new() };
+    }
+    let mut align = 4;
+    loop {
+        let list = choose::candidates(&problem, kernels, align);
+        let fits = list.iter().all(|c| c.placed.total_bytes <= UNITS * align);
+        if fits || align >= 256 {
+            return Candidates { problem, list };
+        }
+        align *= 4;
+    }
+}
+
+impl Candidates {
+    /// The plan of a candidate.
+    ///
+    /// # Errors
+    /// [`PlanError::Bug`] where it does not pass the verifier.
+    pub fn plan(
+        &self,
+        module: &Module,
+        steps: Vec<(NodeId, Lowered)>,
+        chosen: &Candidate,
+    ) -> Result<Plan, PlanError> {
+        assemble::assemble(module, steps, &self.problem, chosen)
+    }
+}

@@ -1,0 +1,165 @@
+//! The order in which rows are made.
+//!
+//! In: a [`Problem`], where it is cut into segments, how many units each step does
+//! at a time. Out: [`Event`]s. Invariant: a row is made before it is read, and rows
+//! of a tensor are made from the first to the last.
+//!
+//! Within a segment, rows are pulled: a row of the last step is made as soon as the
+//! rows of its window are, and these are made in the same way. Rows that nobody
+//! reads (strides and pooling may leave some over at the end) are not made.
+
+use std::ops::Range;
+
+use super::problem::{Kind, Problem};
+
+/// Something that happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The step.
+    pub step: usize,
+    /// The units of its work; `None` for calls on whole tensors.
+    pub units: Option<Range<usize>>,
+}
+
+/// How the work is cut and how much is done at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// First steps of segments, ascending; each step that cannot join the one
+    /// before begins one anyway.
+    pub cuts: Vec<usize>,
+    /// Units that each step does at a time, at least 1.
+    pub units: Vec<usize>,
+    /// Whether a step that reads the same tensor as the one that was just run is run
+    /// along with it (a shortcut beside its sibling), instead of when it is needed.
+    pub eager: bool,
+}
+
+/// How many units of each step anybody needs.
+pub fn needed_units(problem: &Problem) -> Vec<usize> {
+    let mut rows: Vec<usize> =
+        problem.homes.iter().map(|h| if h.whole && h.maker.is_some() { h.rows() } else { 0 }).collect();
+    let mut units = vec![0; problem.steps.len()];
+    for (index, step) in problem.steps.iter().enumerate().rev() {
+        let Kind::Rows(form, _) = &step.kind else { continue };
+        // A home of one piece is made whole, whatever its rows are.
+        let rows_made = if problem.homes[step.writes].row_bytes.is_none() {
+            form.walk.out_rows
+        } else {
+            rows[step.writes]
+        };
+        units[index] = rows_made.checked_sub(1).map_or(0, |row| form.unit_of(row) + 1);
+        let read = (0..units[index]).flat_map(|unit| form.reads(unit)).max().map_or(0, |row| row + 1);
+        for &home in &step.reads {
+            rows[home] = rows[home].max(read);
+        }
+    }
+    units
+}
+
+/// The events of a segment `first..=last`, all of whose steps have rows.
+pub fn segment(problem: &Problem, shape: &Shape, needed: &[usize], first: usize, last: usize) -> Vec<Event> {
+    let mut pull =
+        Pull { problem, shape, needed, first, last, next: vec![0; last + 1 - first], events: Vec::new() };
+    for step in (first..=last).rev() {
+        while pull.next[step - first] < needed[step] {
+            pull.step(step);
+        }
+    }
+    pull.events
+}
+
+/// All events of a shape.
+pub fn events(problem: &Problem, shape: &Shape) -> Vec<Event> {
+    let needed = needed_units(problem);
+    segments(problem, shape)
+        .into_iter()
+        .flat_map(|range| match problem.steps[range.start].kind {
+            Kind::View | Kind::Whole => vec![Event { step: range.start, units: None }],
+            Kind::Rows(..) => segment(problem, shape, &needed, range.start, range.end - 1),
+        })
+        .collect()
+}
+
+/// The segments of a shape: runs of steps that work row by row together, and
+/// every other step by itself.
+pub fn segments(problem: &Problem, shape: &Shape) -> Vec<Range<usize>> {
+    let mut segments: Vec<Range<usize>> = Vec::new();
+    for step in 0..problem.steps.len() {
+        match segments.last_mut() {
+            Some(run) if !shape.cuts.contains(&step) && problem.joins(run.start, step) => run.end = step + 1,
+            _ => segments.push(step..step + 1),
+        }
+    }
+    segments
+}
+
+struct Pull<'a> {
+    problem: &'a Problem,
+    shape: &'a Shape,
+    needed: &'a [usize],
+    first: usize,
+    last: usize,
+    /// The next unit of each step of the segment.
+    next: Vec<usize>,
+    events: Vec<Event>,
+}
+
+impl Pull<'_> {
+    /// Runs the next units of a step, after what they need.
+    fn step(&mut self, step: usize) {
+        let problem = self.problem;
+        let Kind::Rows(form, _) = &problem.steps[step].kind else { return };
+        let start = self.next[step - self.first];
+        let units = start..(start + self.shape.units[step]).min(self.needed[step]);
+        if let Some(row) = units.clone().flat_map(|unit| form.reads(unit)).max() {
+            for &home in &problem.steps[step].reads {
+                self.row(home, row);
+            }
+        }
+        self.next[step - self.first] = units.end;
+        self.events.push(Event { step, units: Some(units) });
+        if self.shape.eager {
+            self.along(step);
+        }
+    }
+
+    /// Makes the rows of a home up to `row`, if they are made in this segment.
+    fn row(&mut self, home: usize, row: usize) {
+        let Some(maker) = self.problem.homes[home].maker.filter(|m| (self.first..=self.last).contains(m))
+        else {
+            return;
+        };
+        let Kind::Rows(form, _) = &self.problem.steps[maker].kind else { return };
+        let unit = form.unit_of(row);
+        while self.next[maker - self.first] <= unit {
+            self.step(maker);
+        }
+    }
+
+    /// Lets the siblings of a step catch up with the input rows that it has read:
+    /// whole shortcuts only, which read rows that no later window needs.
+    fn along(&mut self, step: usize) {
+        let problem = self.problem;
+        let reach = |s: &Self, step: usize| {
+            let form = problem.form(step)?;
+            let unit = s.next[step - s.first].checked_sub(1)?;
+            form.reads(unit).max()
+        };
+        let Some(read) = reach(self, step) else { return };
+        for sibling in self.first..=self.last {
+            let shares = sibling != step && problem.steps[sibling].reads == problem.steps[step].reads;
+            let Some(form) = problem.form(sibling).filter(|f| shares && f.walk.kernel == 1) else { continue };
+            loop {
+                let start = self.next[sibling - self.first];
+                let end = (start + self.shape.units[sibling]).min(self.needed[sibling]);
+                let ready =
+                    start < end && (start..end).flat_map(|u| form.reads(u)).max().is_none_or(|r| r <= read);
+                if !ready {
+                    break;
+                }
+                self.next[sibling - self.first] = end;
+                self.events.push(Event { step: sibling, units: Some(start..end) });
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What the planner of cascades works on.
+//!
+//! In: a graph with every node lowered. Out: [`Problem`]: what each step reads and
+//! writes, in rows where it can. Invariant: a *home* stands for bytes that several
+//! values may show (a view shows those of its source); steps speak of homes alone.
+
+use std::collections::BTreeMap;
+
+use crate::ir::{Graph, NodeId, ValueId};
+use crate::lower::rows::RowForm;
+use crate::lower::{Kernel, Lowered};
+
+/// Bytes that one or more values show.
+#[derive(Debug, Clone)]
+pub struct Home {
+    /// The value that is made, and those that are views of it.
+    pub values: Vec<ValueId>,
+    /// Size of the tensor.
+    pub bytes: usize,
+    /// The step that makes it; `None` for graph inputs.
+    pub maker: Option<usize>,
+    /// Steps that read it.
+    pub readers: Vec<usize>,
+    /// Whether the caller reads it after the run.
+    pub is_output: bool,
+    /// Whether its rows must follow each other: somebody needs all of it at once.
+    pub whole: bool,
+    /// Bytes of a row, where everyone who works on rows agrees.
+    pub row_bytes: Option<usize>,
+}
+
+impl Home {
+    /// Rows, or the one piece that it is.
+    pub fn rows(&self) -> usize {
+        self.row_bytes.map_or(1, |bytes| self.bytes / bytes)
+    }
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "one a layer")]
+pub enum Kind {
+    /// Nothing.
+    View,
+    /// One or more calls on whole tensors.
+    Whole,
+    /// A call that can run row by row.
+    Rows(RowForm, Kernel),
+}
+
+/// A step.
+#[derive(Debug, Clone)]
+pub struct StepInfo {
+    /// What it does.
+    pub kind: Kind,
+    /// The homes that it reads; for rows, by operand.
+    pub reads: Vec<usize>,
+    /// The home that it writes.
+    pub writes: usize,
+    /// The kernel of each call.
+    pub calls: Vec<Kernel>,
+    /// Private bytes of each call.
+    pub scratch_bytes: Vec<usize>,
+}
+
+/// Everything; see the module's text.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The homes.
+    pub homes: Vec<Home>,
+    /// The home of every value.
+    pub home_of: BTreeMap<ValueId, usize>,
+    /// The steps in order.
+    pub steps: Vec<StepInfo>,
+}
+
+impl Problem {
+    /// The problem of a schedule.
+    pub fn new(graph: &Graph, steps: &[(NodeId, Lowered)]) -> Problem {
+        let mut problem = Problem { homes: Vec::new(), home_of: BTreeMap::new(), steps: Vec::new() };
+        for &input in &graph.inputs {
+            problem.add_home(graph, input, None, true);
+        }
+        for (index, (id, lowered)) in steps.iter().enumerate() {
+            let info = problem.step(graph, index, *id, lowered);
+            problem.steps.push(info);
+        }
+        for &output in &graph.outputs {
+            let home = problem.home_of[&output];
+            problem.homes[home].is_output = true;
+            problem.homes[home].whole = true;
+        }
+        problem.settle_rows();
+        problem
+    }
+
+    fn add_home(&mut self, graph: &Graph, value: ValueId, maker: Option<usize>, whole: bool) -> usize {
+        self.homes.push(Home {
+            values: vec![value],
+            bytes: graph.shape(value).elements(),
+            maker,
+            readers: Vec::new(),
+            is_output: false,
+            whole,
+            row_bytes: None,
+        });
+        self.home_of.insert(value, self.homes.len() - 1);
+        self.homes.len() - 1
+    }
+
+    fn step(&mut self, graph: &Graph, index: usize, id: NodeId, lowered: &Lowered) -> StepInfo {
+        let node = graph.node(id);
+        if lowered.is_view() {
+            let home = self.home_of[&node.inputs[0]];
+            self.homes[home].values.push(node.output);
+            self.homes[home].whole = true;
+            self.home_of.insert(node.output, home);
+            return StepInfo {
+                kind: Kind::View,
+                reads: vec![home],
+                writes: home,
+                calls: Vec::new(),
+                scratch_bytes: Vec::new(),
+            };
+        }
+        let form = match (lowered.calls.as_slice(), graph.shape(node.output).hwc()) {
+            ([call], Some(shape)) => call.kernel.row_form(shape).map(|form| (form, call.kernel)),
+            _ => None,
+        };
+        let reads: Vec<usize> =
+            lowered.calls.iter().flat_map(|c| &c.inputs).map(|v| self.home_of[v]).collect();
+        let writes = self.add_home(graph, node.output, Some(index), form.is_none());
+        for &home in &reads {
+            self.homes[home].readers.push(index);
+            self.homes[home].whole |= form.is_none();
+        }
+        let scratch_bytes = lowered.calls.iter().map(|c| c.scratch_bytes).collect();
+        let kind = form.map_or(Kind::Whole, |(form, kernel)| Kind::Rows(form, kernel));
+        StepInfo {
+            kind,
+            reads,
+            writes,
+            calls: lowered.calls.iter().map(|c| c.kernel).collect(),
+            scratch_bytes,
+        }
+    }
+
+    /// Row sizes of homes, where all agree; a home without one cannot be made or
+    /// read in rows by several steps at different times, only as one piece.
+    fn settle_rows(&mut self) {
+        let mut sizes: Vec<Vec<usize>> = vec![Vec::new(); self.homes.len()];
+        for step in &self.steps {
+            if let Kind::Rows(form, _) = &step.kind {
+                step.reads.iter().for_each(|&home| sizes[home].push(form.walk.in_row_bytes));
+                sizes[step.writes].push(form.walk.out_row_bytes);
+            }
+        }
+        for (home, sizes) in self.homes.iter_mut().zip(&sizes) {
+            home.row_bytes = match sizes.as_slice() {
+                [first, rest @ ..] if rest.iter().all(|s| s == first) && *first > 0 => Some(*first),
+                _ => None,
+            };
+            home.whole |= home.row_bytes.is_none();
+        }
+    }
+
+    /// The form of a step that can run row by row.
+    pub fn form(&self, step: usize) -> Option<&RowForm> {
+        match &self.steps[step].kind {
+            Kind::Rows(form, _) => Some(form),
+            _ => None,
+        }
+    }
+
+    /// Whether steps `first..=last` can be one cascade: all have rows, and those
+    /// that pass tensors on agree on what a row is.
+    pub fn joins(&self, first: usize, last: usize) -> bool {
+        (first..=last).all(|step| {
+            let agrees = |&home: &usize| {
+                let home = &self.homes[home];
+                home.row_bytes.is_some() || home.maker.is_none_or(|maker| maker < first)
+            };
+            self.form(step).is_some() && self.steps[step].reads.iter().all(agrees)
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! Steps that run row by row, and the cascades that they make.
+//!
+//! A cascade is a run of consecutive steps whose rows are made in one order: each
+//! step makes its next rows when the order says so. Where a row lies is said by a
+//! [`RowTable`]; rows of a tensor may lie anywhere. Invariant: an order is constant,
+//! so that everything about it can be proven when the plan is made.
+
+use std::ops::Range;
+
+use super::{ArenaRange, Plan, PlannedCall, StepId, Work};
+use crate::ir::ValueId;
+use crate::lower::rows::RowForm;
+
+/// Where the rows of a tensor lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowTable {
+    /// The tensor, or the one that it is a view of.
+    pub value: ValueId,
+    /// Bytes of a row.
+    pub row_bytes: usize,
+    /// The first byte of each row; rows at the end that nobody needs are absent.
+    pub offsets: Vec<usize>,
+}
+
+impl RowTable {
+    /// Where a row lies.
+    pub fn row(&self, index: usize) -> ArenaRange {
+        ArenaRange { offset: self.offsets[index], bytes: self.row_bytes }
+    }
+
+    /// The bytes from the lowest row to the end of the highest.
+    pub fn hull(&self) -> ArenaRange {
+        let start = self.offsets.iter().copied().min().unwrap_or(0);
+        let end = self.offsets.iter().map(|o| o + self.row_bytes).max().unwrap_or(0);
+        ArenaRange { offset: start, bytes: end - start }
+    }
+
+    /// The largest power of two that divides all offsets, as a shift; what is left of
+    /// them must fit 16 bits to be emitted.
+    pub fn shift(&self) -> u32 {
+        self.offsets.iter().map(|o| o.trailing_zeros()).min().unwrap_or(0).min(8)
+    }
+
+    /// Whether the offsets can be emitted in 16 bits.
+    pub fn fits(&self) -> bool {
+        self.offsets.iter().all(|o| o >> self.shift() <= usize::from(u16::MAX))
+    }
+}
+
+/// A call that is made row by row. The ranges of its `call` are the hulls of its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowWork {
+    /// The kernel, constants and scratch.
+    pub call: PlannedCall,
+    /// What its units read and write.
+    pub form: RowForm,
+    /// The table of each operand, by position in [`Plan::row_tables`].
+    pub inputs: Vec<usize>,
+    /// The table of the output.
+    pub output: usize,
+    /// Units that are run: rows that nobody needs are not made.
+    pub units: usize,
+    /// Units of a step; the last one may have fewer.
+    pub units_per_step: usize,
+}
+
+/// A run of steps that work row by row together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cascade {
+    /// The first step; the others follow it in the plan.
+    pub first: StepId,
+    /// How many steps.
+    pub stages: usize,
+    /// Which of them makes its next rows, by position in the cascade.
+    pub order: Vec<u16>,
+}
+
+/// What happens at a moment of a plan; the first is moment 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A step on whole tensors, or a view.
+    Step(StepId),
+    /// A step makes some of its rows.
+    Rows(StepId, Range<usize>),
+}
+
+impl Event {
+    /// The step.
+    pub fn step(&self) -> StepId {
+        match self {
+            Event::Step(step) | Event::Rows(step, _) => *step,
+        }
+    }
+}
+
+impl Plan {
+    /// Everything that happens, in order.
+    pub fn events(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut index = 0;
+        while index < self.steps.len() {
+            let Some(cascade) = self.cascade_at(index) else {
+                events.push(Event::Step(StepId::of(index)));
+                index += 1;
+                continue;
+            };
+            let mut next = vec![0; cascade.stages];
+            for &stage in &cascade.order {
+                let stage = usize::from(stage);
+                let Work::Rows(work) = &self.steps[index + stage].work else { continue };
+                let units = next[stage]..(next[stage] + work.units_per_step).min(work.units);
+                next[stage] = units.end;
+                events.push(Event::Rows(StepId::of(index + stage), units));
+            }
+            index += cascade.stages.max(1);
+        }
+        events
+    }
+
+    /// The cascade that begins at a step.
+    pub fn cascade_at(&self, index: usize) -> Option<&Cascade> {
+        self.cascades.iter().find(|c| c.first.index() == index)
+    }
+}

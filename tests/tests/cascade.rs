@@ -1,0 +1,247 @@
+//! Plans that run row by row: the same bytes in less memory, and a verifier that
+//! sees every row that is lost.
+
+mod hand_made;
+
+use hand_made::{Net, geometries};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use tinyc::Module;
+use tinyc::ir::{QuantParams, ValueId};
+use tinyc::lower::KernelSet;
+use tinyc::ops::Op;
+use tinyc::ops::binary::Binary;
+use tinyc::ops::conv::{Pads, Window};
+use tinyc::ops::pool::{Kind, Pool};
+use tinyc::ops::unary::Function;
+use tinyc::plan::choose::Limits;
+use tinyc::plan::strategy::{Asked, Strategy, choose};
+use tinyc::plan::verify::{replay, verify};
+use tinyc::plan::{BufferKind, Plan, Work, cascade, lowered, plan_with};
+use tinyc::verify::{reference, simulate::Simulator};
+
+fn q() -> QuantParams {
+    QuantParams::new(0.05, -3)
+}
+
+/// The plan of every candidate.
+fn plans(module: &Module, kernels: KernelSet) -> Vec<Plan> {
+    let steps = lowered(module, kernels).unwrap();
+    let found = cascade::candidates(module, &steps, kernels);
+    found.list.iter().map(|c| found.plan(module, steps.clone(), c).unwrap()).collect()
+}
+
+/// A residual network: shortcuts of 1 x 1 convolutions beside two 3 x 3, sums, maybe a
+/// concatenation, a mean over all rows, and a layer on the result.
+fn residual(seed: u64) -> Net {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut pick = |n: usize| rng.next_u32() as usize % n;
+    let mut net = Net::new("residual", seed);
+    let mut x = net.input("x", &[1, 8 + pick(9), 5 + pick(8), 1 + pick(4)], q());
+    for block in 0..1 + pick(3) {
+        let name = |part: &str| format!("{part}_{block}");
+        let (stride, channels) = (1 + pick(2), 4 * (1 + pick(3)));
+        let main = net.conv(&name("a"), x, 3, stride, 1, channels);
+        let main = if pick(2) == 0 { net.conv(&name("d"), main, 3, 1, channels, channels) } else { main };
+        let main = net.conv(&name("b"), main, 3, 1, 1, channels);
+        let short = net.conv(&name("s"), x, 1, stride, 1, channels);
+        x = net.op(&name("sum"), Op::Binary(Binary::Add), &[main, short], q());
+        match pick(4) {
+            0 => x = net.op(&name("tanh"), Op::Unary(vec![Function::Tanh]), &[x], q()),
+            1 => x = net.op(&name("cat"), Op::Concat(3), &[x, main], q()),
+            2 => net.output(main),
+            _ => {}
+        }
+    }
+    if pick(4) > 0 {
+        let [rows, columns, _] = net.module.graph.shape(x).hwc().unwrap();
+        let window =
+            Window { kernel: [rows, columns], stride: [1; 2], dilation: [1; 2], pads: Pads::default() };
+        let kind = Kind::Average { count_include_pad: false };
+        x = net.op("mean", Op::Pool(Pool { kind, window, ceil: false }), &[x], q());
+        x = net.conv("head", x, 1, 1, 1, 5);
+    }
+    net.output(x);
+    net
+}
+
+/// Moves one row of a tensor that is in rows, in every table that names it.
+fn moved_row(plan: &Plan, buffer: usize, offset: usize) -> Option<Plan> {
+    let BufferKind::Row { values, row } = &plan.buffers[buffer].kind else { return None };
+    let mut plan = plan.clone();
+    for table in plan.row_tables.iter_mut().filter(|t| values.contains(&t.value)) {
+        *table.offsets.get_mut(*row)? = offset;
+    }
+    plan.buffers[buffer].offset = offset;
+    Some(plan)
+}
+
+/// Runs a plan and compares every step that it makes whole, and all outputs.
+fn check(net: &mut Net, plan: &Plan, seed: u64) {
+    let sample = net.sample();
+    let slices: Vec<&[i8]> = sample.iter().map(Vec::as_slice).collect();
+    let expected = reference::run(&net.module, &reference::inputs(&net.module, &slices));
+    let outputs = Simulator::new(plan).run_traced(&slices, |_, step, codes| {
+        let reference = &expected[&step.output].codes;
+        // Rows at the end that nobody reads are not made.
+        assert_eq!(codes, &reference[..codes.len()], "seed {seed}, step {}\n{plan}", step.name);
+    });
+    for (output, id) in outputs.iter().zip(&net.module.graph.outputs) {
+        assert_eq!(output, &expected[id].codes, "seed {seed}\n{plan}");
+    }
+}
+
+#[test]
+fn random_graphs_give_the_references_bytes_row_by_row() {
+    let (mut ran, mut whole, mut least) = (0, 0, 0);
+    for seed in 0..10 {
+        for (kernels, mut net) in [
+            (KernelSet::General, geometries(seed)),
+            (KernelSet::Tiles, geometries(seed)),
+            (KernelSet::General, residual(seed)),
+            (KernelSet::Tiles, residual(seed)),
+        ] {
+            let plans = plans(&net.module, kernels);
+            for plan in &plans {
+                check(&mut net, plan, seed);
+                ran += plan.cascades.iter().filter(|c| c.stages > 1).count();
+            }
+            whole += plan_with(&net.module, kernels).unwrap().arena_bytes;
+            least += plans.iter().map(|p| p.arena_bytes).min().unwrap();
+        }
+    }
+    assert!(ran > 50, "{ran} cascades");
+    assert!(least * 10 < whole * 9, "{least} B instead of {whole} B");
+}
+
+#[test]
+fn strategies_choose_by_bytes_and_cycles() {
+    let net = residual(7);
+    let plan = |strategy, limit: Option<usize>| {
+        let limits = Limits { ram_bytes: limit.map(|bytes| bytes as u64), flash_bytes: None };
+        let asked = Asked { kernels: KernelSet::Tiles, strategy, limits, ..Asked::default() };
+        choose(&net.module, asked, &|plan| plan.weights.len() as u64).unwrap()
+    };
+    let (fast, min) = (plan(Strategy::Fast, None), plan(Strategy::Min, None));
+    assert!(fast.plan.cascades.is_empty() && !min.plan.cascades.is_empty());
+    assert!(min.plan.arena_bytes < fast.plan.arena_bytes);
+    // Without a limit, or with room for the fastest, nothing changes.
+    assert_eq!(plan(Strategy::Auto, None).plan, fast.plan);
+    assert_eq!(plan(Strategy::Auto, Some(fast.plan.arena_bytes)).plan, fast.plan);
+    // With less, the fastest that fits, and where nothing does, the smallest of all.
+    let curve = &min.curve;
+    assert!(curve.windows(2).all(|p| p[0].arena_bytes < p[1].arena_bytes && p[0].cycles > p[1].cycles));
+    for point in curve {
+        assert_eq!(plan(Strategy::Auto, Some(point.arena_bytes)).plan.arena_bytes, point.arena_bytes);
+    }
+    assert_eq!(plan(Strategy::Auto, Some(1)).plan.arena_bytes, curve[0].arena_bytes);
+    let balanced = plan(Strategy::Balanced, None).plan.arena_bytes;
+    assert!(min.plan.arena_bytes <= balanced && balanced * 2 <= min.plan.arena_bytes * 3);
+}
+
+#[test]
+fn a_chain_keeps_the_rows_of_its_windows() {
+    // Two layers 3 x 3 of 64-byte rows and a mean: 32 rows each are never there. At most: the input
+    // (256 bytes), three rows of the first layer, one of the second, 16 sums of 4 bytes.
+    let mut net = Net::new("chain", 1);
+    let x = net.input("x", &[1, 32, 8, 1], q());
+    let a = net.conv("a", x, 3, 1, 1, 8);
+    let b = net.conv("b", a, 3, 1, 1, 8);
+    let window = Window { kernel: [32, 8], stride: [1; 2], dilation: [1; 2], pads: Pads::default() };
+    let kind = Kind::Average { count_include_pad: false };
+    let mean = net.op("mean", Op::Pool(Pool { kind, window, ceil: false }), &[b], q());
+    net.output(mean);
+    let plans = plans(&net.module, KernelSet::General);
+    let least = plans.iter().min_by_key(|p| p.arena_bytes).unwrap();
+    assert!(least.arena_bytes <= 256 + 3 * 64 + 64 + 64, "{least}");
+    let whole = plan_with(&net.module, KernelSet::General).unwrap().arena_bytes;
+    assert!(whole >= 32 * 64 + 64);
+}
+
+#[test]
+fn a_mean_over_all_rows_ends_a_cascade_in_its_sums() {
+    // 64 rows of 16 bytes are never whole: the input, some rows, 4 sums of 4 bytes, the output.
+    let mut net = Net::new("mean", 1);
+    let x = net.input("x", &[1, 64, 4, 1], q());
+    let a = net.conv("a", x, 3, 1, 1, 4);
+    let window = Window { kernel: [64, 4], stride: [1; 2], dilation: [1; 2], pads: Pads::default() };
+    let kind = Kind::Average { count_include_pad: false };
+    let mean = net.op("mean", Op::Pool(Pool { kind, window, ceil: false }), &[a], q());
+    net.output(mean);
+    for kernels in [KernelSet::General, KernelSet::Tiles] {
+        let plans = plans(&net.module, kernels);
+        let least = plans.iter().min_by_key(|p| p.arena_bytes).unwrap();
+        assert!(least.arena_bytes <= 64 * 4 + 128, "{least}");
+        check(&mut net, least, 0);
+    }
+}
+
+#[test]
+fn rows_that_nobody_reads_are_not_made() {
+    // 9 rows, pooled in twos without padding: the ninth is left over.
+    let mut net = Net::new("floor", 1);
+    let x = net.input("x", &[1, 9, 6, 2], q());
+    let a = net.conv("a", x, 1, 1, 1, 8);
+    let window = Window { kernel: [2; 2], stride: [2; 2], dilation: [1; 2], pads: Pads::default() };
+    let pooled = net.op("pool", Op::Pool(Pool { kind: Kind::Max, window, ceil: false }), &[a], q());
+    net.output(pooled);
+    for plan in plans(&net.module, KernelSet::General) {
+        let Work::Rows(work) = &plan.steps[0].work else { panic!("{plan}") };
+        assert_eq!(work.units, 8);
+        check(&mut net, &plan, 0);
+    }
+}
+
+#[test]
+fn lost_rows_are_caught() {
+    // Every row at every other place: where the verifier has nothing to say, the bytes are right.
+    let (mut caught, mut harmless) = (0, 0);
+    for seed in 0..4 {
+        let mut net = residual(seed);
+        let sample = net.sample();
+        let slices: Vec<&[i8]> = sample.iter().map(Vec::as_slice).collect();
+        let expected = reference::run(&net.module, &reference::inputs(&net.module, &slices));
+        let outputs: Vec<&ValueId> = net.module.graph.outputs.iter().collect();
+        for plan in plans(&net.module, KernelSet::Tiles).iter().take(2) {
+            for buffer in (0..plan.buffers.len()).step_by(3) {
+                let bytes = plan.buffers[buffer].bytes;
+                for offset in (0..plan.arena_bytes - bytes.min(plan.arena_bytes)).step_by(36) {
+                    let Some(mutant) = moved_row(plan, buffer, offset) else { continue };
+                    if replay(&mutant).is_err() {
+                        assert!(verify(&mutant).is_err());
+                        caught += 1;
+                        continue;
+                    }
+                    if verify(&mutant).is_err() {
+                        continue;
+                    }
+                    harmless += 1;
+                    let found = Simulator::new(&mutant).run(&slices);
+                    for (codes, id) in found.iter().zip(&outputs) {
+                        assert_eq!(
+                            codes, &expected[id].codes,
+                            "seed {seed}, buffer {buffer} at {offset}\n{plan}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert!(caught > 1000 && harmless > 50, "{caught} caught, {harmless} harmless");
+}
+
+#[test]
+fn an_order_that_leaves_something_out_is_caught() {
+    let net = residual(1);
+    let plan = plans(&net.module, KernelSet::Tiles).swap_remove(0);
+    let cascade = plan.cascades.iter().position(|c| c.stages > 1).unwrap();
+    let mut missing = plan.clone();
+    missing.cascades[cascade].order.pop();
+    assert!(verify(&missing).unwrap_err().starts_with("(10)"));
+    // The last layer first: it reads what nobody has made.
+    let mut swapped = plan.clone();
+    let order = &mut swapped.cascades[cascade].order;
+    let last = order.len() - 1;
+    order.swap(0, last);
+    assert!(verify(&swapped).unwrap_err().starts_with("(6)"));
+}
