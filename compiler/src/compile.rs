@@ -56,6 +56,14 @@ pub struct CompileOptions {
     pub limits: Limits,
 }
 
+impl CompileOptions {
+    /// What of it planning asks for.
+    #[must_use]
+    pub fn asked(&self) -> strategy::Asked {
+        strategy::Asked { kernels: self.kernels, opt: self.opt, limits: self.limits, strategy: self.strategy }
+    }
+}
+
 /// Where the scales came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScaleSource {
@@ -195,13 +203,7 @@ pub fn compile(
         None => scaled(&source, &mut module, taken, samples, &specs, wanted, method, progress, observe)?,
     };
     let flash_bytes = |plan: &Plan| Footprint::of(plan).flash_bytes();
-    let asked = strategy::Asked {
-        kernels: options.kernels,
-        opt: options.opt,
-        limits: options.limits,
-        strategy: options.strategy,
-    };
-    let Chosen { plan, choices, curve } = strategy::choose(&module, asked, &flash_bytes)?;
+    let Chosen { plan, choices, curve } = strategy::choose(&module, options.asked(), &flash_bytes)?;
     let quality = match &used {
         Some(samples) if scales != ScaleSource::Synthetic => {
             let count = samples.len().min(QUALITY_SAMPLES);

@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use clap::Args;
 use tinyc::Module;
 use tinyc::compile::{CompileOptions, Progress, ScaleSource, compile};
-use tinyc::report::AnalyzeReport;
+use tinyc::plan::strategy;
 use tinyc::report::analyze::Analyzed;
+use tinyc::report::{AnalyzeReport, Footprint};
 use tinyc::target::Target;
 use tinyc::verify::quality;
 
@@ -68,12 +69,18 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
         }
         None => BTreeMap::new(),
     };
+    let curve = if compiled.curve.is_empty() {
+        strategy::all(&compiled.module, options.asked(), &|plan| Footprint::of(plan).flash_bytes())?
+    } else {
+        compiled.curve.clone()
+    };
     let report = AnalyzeReport::new(
         &compiled,
         &Analyzed {
             model: &args.model,
             imported: imported.as_ref().unwrap_or(&compiled.module),
             layers: &layers,
+            curve: &curve,
             target: target.as_ref(),
             budgets: &args.budgets.budgets(),
         },

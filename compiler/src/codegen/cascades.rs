@@ -13,7 +13,7 @@ use super::names::plain;
 use super::tokens::{docs, ident, number};
 use crate::Module;
 use crate::lower::Kernel;
-use crate::plan::{BufferKind, Cascade, Plan, RowWork, Step, Time, Work, family};
+use crate::plan::{BufferKind, Cascade, Plan, RowWork, Step, Time, family};
 
 /// The tables of rows.
 pub fn tables(plan: &Plan, module: &Module) -> TokenStream {
@@ -37,7 +37,7 @@ fn table_name(index: usize) -> proc_macro2::Ident {
     format_ident!("ROWS_{index}")
 }
 
-/// The body of a layer's function, which makes the rows from `y` on.
+/// The body of a layer's function, which makes `rows`: the first one, and how many.
 ///
 /// # Errors
 /// [`CodegenError::Bug`] where parameters do not print as Rust.
@@ -57,12 +57,6 @@ pub fn body(work: &RowWork) -> Result<TokenStream, CodegenError> {
     let tables = work.inputs.iter().map(|&table| table_name(table));
     let output = table_name(work.output);
     let (scratch_offset, scratch_bytes) = (number(work.call.scratch.offset), number(work.call.scratch.bytes));
-    let (units, step) = (number(work.units), number(work.units_per_step));
-    let count = if work.units.is_multiple_of(work.units_per_step) {
-        quote!(#step)
-    } else {
-        quote!(#units.min(y.wrapping_add(#step)).wrapping_sub(y))
-    };
     let with_scratch = !matches!(work.call.kernel, Kernel::Add(_) | Kernel::Mul(_) | Kernel::Lut(_));
     let scratch = with_scratch.then(|| quote!(let scratch = arena.at::<#scratch_offset, #scratch_bytes>();));
     let last = if with_scratch {
@@ -83,7 +77,6 @@ pub fn body(work: &RowWork) -> Result<TokenStream, CodegenError> {
         #(let #operands = #tables.rows(arena);)*
         let output = #output.rows(arena);
         #scratch
-        let rows = (y, #count);
         #kernel::run_rows #generics (#params #consts_argument #(#operands,)* output, rows, #last);
     })
 }
@@ -121,36 +114,40 @@ pub fn name(cascade: &Cascade) -> String {
 /// The function that runs a cascade.
 pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
     let name = ident(&name(cascade));
-    let units = |layer: &Layer<'_>| match &layer.step.work {
-        Work::Rows(work) => (work.units_per_step, work.units),
-        _ => (1, 0),
-    };
-    if let [layer] = layers {
-        let (step, units) = units(layer);
-        let (step, units, function) = (number(step), number(units), ident(&layer.function));
+    let counts: Vec<usize> = cascade.order.iter().map(|(_, count)| usize::from(*count)).collect();
+    if let ([layer], [before @ .., last]) = (layers, counts.as_slice())
+        && before.windows(2).all(|pair| pair[0] == pair[1])
+    {
+        let function = ident(&layer.function);
         let lines = docs(&[format!("Layer {} alone, row by row.", layer.index)]);
+        let (most, full, last) =
+            (number(before.first().copied().unwrap_or(1)), number(before.len()), number(*last));
         return quote! {
             #lines
             #[inline(never)]
             fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
                 let mut y = 0;
-                while y < #units {
-                    #function(arena, y);
-                    y += #step;
+                for _ in 0..#full {
+                    #function(arena, (y, #most));
+                    y += #most;
                 }
+                #function(arena, (y, #last));
             }
         };
     }
-    let (count, order) = (number(cascade.order.len()), cascade.order.iter().map(|&s| number(usize::from(s))));
+    let count = number(cascade.order.len());
+    let order = cascade.order.iter().map(|&(stage, count)| {
+        let (stage, count) = (number(usize::from(stage)), number(usize::from(count)));
+        quote!([#stage, #count])
+    });
     let kind = if cascade.stages <= 256 { quote!(u8) } else { quote!(u16) };
     let rows: Vec<_> = (0..layers.len()).map(|stage| format_ident!("y{stage}")).collect();
     let arms = layers.iter().zip(&rows).enumerate().map(|(stage, (layer, y))| {
-        let (step, _) = units(layer);
-        let (stage, step, function) = (number(stage), number(step), ident(&layer.function));
+        let (stage, function) = (number(stage), ident(&layer.function));
         quote! {
             #stage => {
-                #function(arena, #y);
-                #y += #step;
+                #function(arena, (#y, count));
+                #y += count;
             }
         }
     });
@@ -166,10 +163,11 @@ pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
         #lines
         #[inline(never)]
         fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
-            /// Which layer makes its next rows.
-            static ORDER: [#kind; #count] = [#(#order),*];
+            /// Which layer makes its next rows, and how many.
+            static ORDER: [[#kind; 2]; #count] = [#(#order),*];
             #(let mut #rows = 0;)*
-            for &stage in &ORDER {
+            for &[stage, count] in &ORDER {
+                let count = count as usize;
                 match stage {
                     #(#arms)*
                     _ => {}

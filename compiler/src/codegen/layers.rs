@@ -47,7 +47,7 @@ impl Layer<'_> {
             return Ok(quote! {
                 #lines
                 #[inline(never)]
-                fn #name(arena: ArenaView<'_, ARENA_BYTES>, y: usize) { #body }
+                fn #name(arena: ArenaView<'_, ARENA_BYTES>, rows: (usize, usize)) { #body }
             });
         }
         let calls = self.step.work.calls();
@@ -84,7 +84,7 @@ impl Layer<'_> {
         let rows = matches!(step.work, Work::Rows(_));
         let at = if rows { "rows within" } else { "at" };
         if let Work::Rows(work) = &step.work {
-            lines.push(format!("Rows from `y` on: {} of {} at a time.", work.units_per_step, work.units));
+            lines.push(format!("By rows: up to {} of {} at a time.", work.units_per_step, work.units));
             lines.push(String::new());
         }
         for (position, call) in step.work.calls().iter().enumerate() {

@@ -228,6 +228,7 @@ impl Kernel {
         let most = match self {
             Kernel::DepthwiseQuad(p) => depthwise_quad::MOST_ROWS / p.stride,
             Kernel::ConvTile(_) | Kernel::ConvWindow(_) => MOST_WINDOW / form.walk.kernel,
+            Kernel::ConvWinograd(p) => p.tile_h,
             _ => form.most_units,
         };
         most.min(MOST_UNITS).min(form.units()).max(1)

@@ -75,7 +75,7 @@ impl fmt::Display for Plan {
                 cascade.first.index(),
                 cascade.first.index() + cascade.stages
             )?;
-            cascade.order.iter().try_for_each(|stage| write!(f, " {stage}"))?;
+            cascade.order.iter().try_for_each(|(stage, count)| write!(f, " {stage}x{count}"))?;
             writeln!(f)?;
         }
         for output in &self.outputs {

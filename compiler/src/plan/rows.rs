@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{ArenaRange, Plan, PlannedCall, StepId, Work};
+use super::{ArenaRange, Plan, PlannedCall, StepId};
 use crate::ir::ValueId;
 use crate::lower::rows::RowForm;
 
@@ -60,7 +60,7 @@ pub struct RowWork {
     pub output: usize,
     /// Units that are run: rows that nobody needs are not made.
     pub units: usize,
-    /// Units of a step; the last one may have fewer.
+    /// The most units of a step.
     pub units_per_step: usize,
 }
 
@@ -71,8 +71,8 @@ pub struct Cascade {
     pub first: StepId,
     /// How many steps.
     pub stages: usize,
-    /// Which of them makes its next rows, by position in the cascade.
-    pub order: Vec<u16>,
+    /// Which of them does its next units, by position in the cascade, and how many.
+    pub order: Vec<(u16, u16)>,
 }
 
 /// What happens at a moment of a plan; the first is moment 1.
@@ -105,10 +105,9 @@ impl Plan {
                 continue;
             };
             let mut next = vec![0; cascade.stages];
-            for &stage in &cascade.order {
+            for &(stage, count) in &cascade.order {
                 let stage = usize::from(stage);
-                let Work::Rows(work) = &self.steps[index + stage].work else { continue };
-                let units = next[stage]..(next[stage] + work.units_per_step).min(work.units);
+                let units = next[stage]..next[stage] + usize::from(count);
                 next[stage] = units.end;
                 events.push(Event::Rows(StepId::of(index + stage), units));
             }

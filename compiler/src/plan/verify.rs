@@ -21,9 +21,11 @@
 //!     of each of its steps.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::{
-    ArenaRange, Buffer, BufferKind, Cascade, Plan, PlannedCall, RowWork, Step, StepId, Time, Work, replay,
+    ArenaRange, Buffer, BufferKind, Cascade, Event, Plan, PlannedCall, RowWork, Step, StepId, Time, Work,
+    replay,
 };
 use crate::ir::ValueId;
 
@@ -48,8 +50,9 @@ pub fn verify(plan: &Plan) -> Result<(), String> {
     for (moment, event) in events.iter().enumerate() {
         let id = event.step();
         let step = &plan.steps[id.index()];
-        if !matches!(step.work, Work::Rows(_)) {
-            ranges(plan, &placed, id, step, Time::of(moment + 1))?;
+        match (&step.work, event) {
+            (Work::Rows(work), Event::Rows(_, units)) => adjacent(plan, step, work, units)?,
+            _ => ranges(plan, &placed, id, step, Time::of(moment + 1))?,
         }
     }
     for step in &plan.steps {
@@ -211,13 +214,17 @@ fn by_rows(plan: &Plan, step: &Step, work: &RowWork) -> Result<(), String> {
     if work.inputs.iter().any(|&table| rows(table) < reads) || rows(work.output) < writes {
         return fails("has rows without a place");
     }
-    let output = &plan.row_tables[work.output];
-    for start in (0..writes).step_by(work.units_per_step).filter(|_| work.form.adjacent) {
-        let end = (start + work.units_per_step).min(writes);
-        let follow = (start..end)
-            .all(|row| output.offsets[row] == output.offsets[start] + (row - start) * output.row_bytes);
-        if !follow {
-            return fails("has rows apart that its kernel wants together");
+    Ok(())
+}
+
+/// Property 10 of the rows of some units.
+fn adjacent(plan: &Plan, step: &Step, work: &RowWork, units: &Range<usize>) -> Result<(), String> {
+    let Some(table) = plan.row_tables.get(work.output).filter(|_| work.form.adjacent) else { return Ok(()) };
+    let rows = units.clone().filter_map(|unit| work.form.writes(unit));
+    let mut places = rows.filter_map(|row| table.offsets.get(row)).peekable();
+    while let Some(offset) = places.next() {
+        if places.peek().is_some_and(|&&next| next != offset + table.row_bytes) {
+            return Err(format!("(10) '{}' has rows apart that its kernel wants together", step.name));
         }
     }
     Ok(())
@@ -227,9 +234,14 @@ fn by_rows(plan: &Plan, step: &Step, work: &RowWork) -> Result<(), String> {
 fn order(plan: &Plan, cascade: &Cascade) -> Result<(), String> {
     for stage in 0..cascade.stages {
         let step = plan.steps.get(cascade.first.index() + stage);
-        let runs = cascade.order.iter().filter(|&&s| usize::from(s) == stage).count();
+        let runs =
+            || cascade.order.iter().filter(|(s, _)| usize::from(*s) == stage).map(|(_, n)| usize::from(*n));
+        let fits = |work: &RowWork| {
+            runs().sum::<usize>() == work.units
+                && runs().all(|count| (1..=work.units_per_step).contains(&count))
+        };
         match step.map(|s| &s.work) {
-            Some(Work::Rows(work)) if runs == work.units.div_ceil(work.units_per_step) => {}
+            Some(Work::Rows(work)) if fits(work) => {}
             _ => {
                 return Err(format!(
                     "(10) stage {stage} of the cascade at step {} is not run",

@@ -18,6 +18,7 @@ use crate::compile::Compiled;
 use crate::ir::{Graph, NodeId, ValueId};
 use crate::ops::Op;
 use crate::plan::family::family;
+use crate::plan::strategy::Point;
 use crate::plan::{Plan, Step};
 use crate::target::Target;
 use crate::verify::metrics::{Decibel, Sqnr};
@@ -36,6 +37,8 @@ pub struct AnalyzeReport {
     pub layers: Vec<LayerRow>,
     /// The whole model.
     pub totals: Totals,
+    /// The plans that there are, by ascending RAM and descending cycles.
+    pub curve: Vec<CurveRow>,
     /// Weights and code against the target's flash; null without a target.
     pub flash: Option<MemoryUse>,
     /// The arena against the target's RAM region; null without a target.
@@ -129,6 +132,33 @@ pub struct Totals {
     pub sqnr_db: Option<Decibel>,
 }
 
+/// A plan that there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CurveRow {
+    /// Bytes of its arena.
+    pub arena_bytes: u64,
+    /// The most bytes that live at one moment of it: no placement is smaller.
+    pub live_bound_bytes: u64,
+    /// Estimated cycles of a run.
+    pub cycles_estimate: u64,
+    /// Whether layers run row by row.
+    pub by_rows: bool,
+    /// Whether it is the plan that was taken.
+    pub taken: bool,
+}
+
+impl CurveRow {
+    fn of(point: &Point, taken: &Plan) -> Self {
+        Self {
+            arena_bytes: point.arena_bytes as u64,
+            live_bound_bytes: point.bound_bytes as u64,
+            cycles_estimate: point.cycles,
+            by_rows: point.cascades,
+            taken: point.arena_bytes == taken.arena_bytes && point.cascades != taken.cascades.is_empty(),
+        }
+    }
+}
+
 /// What an analysis needs besides the compiled model.
 #[derive(Debug, Clone, Copy)]
 pub struct Analyzed<'a> {
@@ -138,6 +168,8 @@ pub struct Analyzed<'a> {
     pub imported: &'a Module,
     /// SQNR by value; empty without real samples.
     pub layers: &'a BTreeMap<ValueId, Sqnr>,
+    /// The plans that there are.
+    pub curve: &'a [Point],
     /// The chip, if one was asked for.
     pub target: Option<&'a Target>,
     /// Shares of its memories.
@@ -159,6 +191,7 @@ impl AnalyzeReport {
             target: analyzed.target.map(|target| target.name.clone()),
             totals: totals(plan, graph, analyzed.imported, &layers, &outputs),
             layers,
+            curve: analyzed.curve.iter().map(|point| CurveRow::of(point, plan)).collect(),
             fits: flash.zip(ram).map(|(flash, ram)| flash.fits() && ram.fits()),
             flash,
             ram,

@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::Module;
 use crate::ir::{Graph, NodeId};
 use crate::ops::Op;
-use crate::plan::Plan;
+use crate::plan::{Plan, Work};
 
 /// Bytes of the table of an element-wise function: one a code.
 const TABLE_BYTES: u64 = 256;
@@ -54,7 +54,13 @@ impl Traffic {
 #[must_use]
 pub fn after_fusion(plan: &Plan) -> Traffic {
     let mut traffic = Traffic::default();
-    for call in plan.steps.iter().flat_map(|step| step.work.calls()) {
+    for (step, call) in plan.steps.iter().flat_map(|step| step.work.calls().iter().map(move |c| (step, c))) {
+        if let Work::Rows(work) = &step.work {
+            let walk = &work.form.walk;
+            let read = work.inputs.len() * walk.in_rows * walk.in_row_bytes;
+            traffic.add((read + walk.out_rows * walk.out_row_bytes) as u64, call.consts.bytes as u64);
+            continue;
+        }
         let read: usize = call.inputs.iter().map(|operand| operand.range.bytes).sum();
         // The parts of a concatenation share the output: each writes what it reads.
         let written = match &call.kernel {

@@ -230,7 +230,7 @@ fn cascades(problem: &Problem, chosen: &Candidate) -> Vec<Cascade> {
                 .events
                 .iter()
                 .filter(|e| range.contains(&e.step))
-                .map(|e| (e.step - range.start) as u16)
+                .map(|e| ((e.step - range.start) as u16, e.units.as_ref().map_or(0, |u| u.len() as u16)))
                 .collect(),
         })
         .collect()

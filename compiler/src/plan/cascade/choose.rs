@@ -34,13 +34,19 @@ pub struct Candidate {
 
 /// How much is done at a time.
 #[derive(Debug, Clone, Copy)]
-struct Style {
-    /// Rows of a depthwise convolution.
-    depthwise: usize,
-    /// Rows of other convolutions of odd width, whose pixels go in pairs.
-    odd: usize,
-    /// See [`Shape::eager`].
-    eager: bool,
+enum Style {
+    /// As many rows everywhere, and none before it is asked for.
+    Exact {
+        /// How many.
+        rows: usize,
+    },
+    /// Rows wait where a layer makes more than the next one takes.
+    Waiting {
+        /// Rows of a depthwise convolution.
+        depthwise: usize,
+        /// Rows of other convolutions of odd width, whose pixels go in pairs.
+        odd: usize,
+    },
 }
 
 /// Looks at a conflict that a first placement may spend on searching.
@@ -52,8 +58,9 @@ const LAST_BUDGET: usize = 3_000_000;
 /// Offsets are multiples of `align`.
 pub fn candidates(problem: &Problem, kernels: KernelSet, align: usize) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
-    for style in styles(problem) {
-        let shape = Shape { cuts: Vec::new(), units: units(problem, style), eager: style.eager };
+    for (style, eager) in styles(problem).into_iter().flat_map(|style| [(style, false), (style, true)]) {
+        let exact = matches!(style, Style::Exact { .. });
+        let shape = Shape { cuts: Vec::new(), units: units(problem, style), exact, eager };
         let driven = drive(problem, &shape);
         let scratch = scratch(problem, &driven, &shape);
         let cuts = best_cuts(problem, &shape, &scratch);
@@ -71,16 +78,11 @@ pub fn candidates(problem: &Problem, kernels: KernelSet, align: usize) -> Vec<Ca
 }
 
 fn styles(problem: &Problem) -> Vec<Style> {
-    let has_depthwise =
-        problem.steps.iter().any(|s| matches!(s.kind, Kind::Rows(_, Kernel::DepthwiseQuad(_))));
-    let depthwise: &[usize] = if has_depthwise { &[1, 2, 3, 4, 6, 8] } else { &[1] };
-    let mut styles = Vec::new();
+    let quads = problem.steps.iter().any(|s| matches!(s.kind, Kind::Rows(_, Kernel::DepthwiseQuad(_))));
+    let mut styles: Vec<Style> = [1, 2, 3, 4, 6, 8].map(|rows| Style::Exact { rows }).into();
+    let depthwise: &[usize] = if quads { &[2, 4, 8] } else { &[1] };
     for &depthwise in depthwise {
-        for odd in [1, 2] {
-            for eager in [false, true] {
-                styles.push(Style { depthwise, odd, eager });
-            }
-        }
+        styles.extend([1, 2].map(|odd| Style::Waiting { depthwise, odd }));
     }
     styles
 }
@@ -88,10 +90,12 @@ fn styles(problem: &Problem) -> Vec<Style> {
 fn units(problem: &Problem, style: Style) -> Vec<usize> {
     let of = |kind: &Kind| match kind {
         Kind::Rows(form, kernel) => {
-            let wanted = match kernel {
-                Kernel::DepthwiseQuad(_) => style.depthwise,
-                Kernel::ConvWinograd(p) => p.tile_h,
-                Kernel::ConvTile(p) if !p.out_w.is_multiple_of(2) => style.odd,
+            let wanted = match (style, kernel) {
+                (Style::Exact { rows }, Kernel::ConvWinograd(p)) => rows.max(p.tile_h),
+                (Style::Exact { rows }, _) => rows,
+                (_, Kernel::ConvWinograd(p)) => p.tile_h,
+                (Style::Waiting { depthwise, .. }, Kernel::DepthwiseQuad(_)) => depthwise,
+                (Style::Waiting { odd, .. }, Kernel::ConvTile(p)) if !p.out_w.is_multiple_of(2) => odd,
                 _ => 1,
             };
             wanted.min(kernel.most_units(form))

@@ -27,8 +27,12 @@ pub struct Shape {
     /// First steps of segments, ascending; each step that cannot join the one
     /// before begins one anyway.
     pub cuts: Vec<usize>,
-    /// Units that each step does at a time, at least 1.
+    /// The most units that each step does at a time, at least 1.
     pub units: Vec<usize>,
+    /// Whether a step makes no more rows than were asked for: with as many units
+    /// everywhere, no row waits longer than it must. Otherwise steps do as many units as
+    /// they may, and rows wait.
+    pub exact: bool,
     /// Whether a step that reads the same tensor as the one that was just run is run
     /// along with it (a shortcut beside its sibling), instead of when it is needed.
     pub eager: bool,
@@ -62,7 +66,8 @@ pub fn segment(problem: &Problem, shape: &Shape, needed: &[usize], first: usize,
         Pull { problem, shape, needed, first, last, next: vec![0; last + 1 - first], events: Vec::new() };
     for step in (first..=last).rev() {
         while pull.next[step - first] < needed[step] {
-            pull.step(step);
+            let end = pull.next[step - first] + shape.units[step];
+            pull.step(step, end);
         }
     }
     pull.events
@@ -105,12 +110,17 @@ struct Pull<'a> {
 }
 
 impl Pull<'_> {
-    /// Runs the next units of a step, after what they need.
-    fn step(&mut self, step: usize) {
+    /// Runs the next units of a step, up to `wanted` if it is exact, after what they need.
+    fn step(&mut self, step: usize, wanted: usize) {
         let problem = self.problem;
         let Kind::Rows(form, _) = &problem.steps[step].kind else { return };
         let start = self.next[step - self.first];
-        let units = start..(start + self.shape.units[step]).min(self.needed[step]);
+        let most = self.shape.units[step];
+        let count = match wanted.saturating_sub(start) {
+            left if self.shape.exact && left > 0 && !left.is_multiple_of(most) => left % most,
+            _ => most,
+        };
+        let units = start..(start + count).min(self.needed[step]);
         if let Some(row) = units.clone().flat_map(|unit| form.reads(unit)).max() {
             for &home in &problem.steps[step].reads {
                 self.row(home, row);
@@ -132,7 +142,7 @@ impl Pull<'_> {
         let Kind::Rows(form, _) = &self.problem.steps[maker].kind else { return };
         let unit = form.unit_of(row);
         while self.next[maker - self.first] <= unit {
-            self.step(maker);
+            self.step(maker, unit + 1);
         }
     }
 
