@@ -15,6 +15,8 @@ use tinyc::bench::{BenchReport, bench};
 use tinyc::compile::{CompileOptions, Compiled, Silent, compile, input_specs};
 use tinyc::ir::{Graph, NodeId};
 use tinyc::ops::Op;
+use tinyc::plan::choose::Opt;
+use tinyc::report::Budgets;
 use tinyc::samples::{SampleFile, Samples};
 use tinyc::target::Target;
 use tinyc::verify::emulator::{Core, FirmwareOptions};
@@ -31,22 +33,28 @@ pub struct Watched {
     pub target: &'static str,
     /// Its core, as emulated.
     pub core: Core,
+    /// What the layers' forms are chosen for, within the chip's budgets.
+    pub opt: Opt,
 }
 
-const fn on(model: &'static str, target: &'static str, core: Core) -> Watched {
-    Watched { model, target, core }
+const fn on(model: &'static str, target: &'static str, core: Core, opt: Opt) -> Watched {
+    Watched { model, target, core, opt }
 }
 
 /// The MLPerf Tiny models on a Cortex-M4, and the smallest convolutional one on
 /// cores without DSP instructions.
-pub const WATCHED: [Watched; 7] = [
-    on("kws_dscnn", "stm32f411", Core::M4),
-    on("ic_resnet8", "stm32f411", Core::M4),
-    on("vww_mobilenet025", "stm32f411", Core::M4),
-    on("ad_autoencoder", "stm32f411", Core::M4),
-    on("kws_dscnn", "stm32g0b1", Core::M0),
-    on("kws_dscnn", "stm32f103", Core::M3),
-    on("kws_dscnn", "esp32c3", Core::Rv32),
+pub const WATCHED: [Watched; 11] = [
+    on("kws_dscnn", "stm32f411", Core::M4, Opt::Speed),
+    on("kws_dscnn", "stm32f411", Core::M4, Opt::Balanced),
+    on("ic_resnet8", "stm32f411", Core::M4, Opt::Speed),
+    on("ic_resnet8", "stm32f411", Core::M4, Opt::Balanced),
+    on("vww_mobilenet025", "stm32f411", Core::M4, Opt::Speed),
+    on("vww_mobilenet025", "stm32f411", Core::M4, Opt::Balanced),
+    on("ad_autoencoder", "stm32f411", Core::M4, Opt::Speed),
+    on("ad_autoencoder", "stm32f411", Core::M4, Opt::Balanced),
+    on("kws_dscnn", "stm32g0b1", Core::M0, Opt::Balanced),
+    on("kws_dscnn", "stm32f103", Core::M3, Opt::Balanced),
+    on("kws_dscnn", "esp32c3", Core::Rv32, Opt::Balanced),
 ];
 
 /// How much worse than the baseline a figure may be: a hundredth.
@@ -136,8 +144,12 @@ pub fn measure(
         .find(|case| case.name == watched.model && case.form == Form::Float)
         .ok_or("the case is no float model of the list")?;
     let target = Target::lookup(watched.target).map_err(|error| error.to_string())?;
-    let options =
-        CompileOptions { kernels: target.arch.kernels(), ..case.options(data, scratch.path()).compile };
+    let options = CompileOptions {
+        kernels: target.arch.kernels(),
+        opt: watched.opt,
+        limits: Budgets::default().limits(&target),
+        ..case.options(data, scratch.path()).compile
+    };
     let compiled =
         compile(&case.path(models), &options, &Silent, &mut |_, _| {}).map_err(|error| error.to_string())?;
     let input = sample(&compiled, &options).map_err(|error| error.to_string())?;
@@ -172,6 +184,7 @@ pub fn figures(measured: &Measured) -> Value {
     json!({
         "model": measured.watched.model,
         "target": measured.watched.target,
+        "opt": measured.watched.opt.to_string(),
         "instructions": report.instructions,
         "cycles": report.cycles,
         "code_bytes": report.flash_bytes.code + report.flash_bytes.other,
@@ -184,8 +197,8 @@ pub fn figures(measured: &Measured) -> Value {
 /// case or figure that the baseline lacks counts.
 #[must_use]
 pub fn worse(baseline: &Value, now: &Value) -> Vec<String> {
-    let name = format!("{} on {}", now["model"], now["target"]).replace('"', "");
-    let same = |row: &&Value| row["model"] == now["model"] && row["target"] == now["target"];
+    let name = format!("{} on {} for {}", now["model"], now["target"], now["opt"]).replace('"', "");
+    let same = |row: &&Value| ["model", "target", "opt"].iter().all(|key| row[key] == now[key]);
     let Some(before) = baseline.as_array().and_then(|rows| rows.iter().find(same)) else {
         return vec![format!("{name} is not in the baseline")];
     };
@@ -206,7 +219,7 @@ mod tests {
     use super::*;
 
     fn row(cycles: u64, code_bytes: u64) -> Value {
-        json!({"model": "m", "target": "t", "instructions": 1000, "cycles": cycles,
+        json!({"model": "m", "target": "t", "opt": "size", "instructions": 1000, "cycles": cycles,
                "code_bytes": code_bytes, "weights_bytes": 0, "arena_bytes": 64})
     }
 
@@ -214,11 +227,11 @@ mod tests {
     fn a_hundredth_is_allowed_and_no_more() {
         let baseline = json!([row(10_000, 500)]);
         assert_eq!(worse(&baseline, &row(10_100, 505)), Vec::<String>::new());
-        assert_eq!(worse(&baseline, &row(10_101, 400)), ["m on t: cycles 10000 -> 10101, +1.01 %"]);
+        assert_eq!(worse(&baseline, &row(10_101, 400)), ["m on t for size: cycles 10000 -> 10101, +1.01 %"]);
         assert_eq!(worse(&baseline, &row(9_000, 506)).len(), 1);
-        assert_eq!(worse(&json!([]), &row(1, 1)), ["m on t is not in the baseline"]);
+        assert_eq!(worse(&json!([]), &row(1, 1)), ["m on t for size is not in the baseline"]);
         let mut without = row(10_000, 500);
         without["cycles"] = Value::Null;
-        assert_eq!(worse(&baseline, &without), ["m on t: cycles came or went"]);
+        assert_eq!(worse(&baseline, &without), ["m on t for size: cycles came or went"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Shared parts of the integration tests.
 
 pub mod benchmarks;
+pub mod cost;
 pub mod models;
 pub mod needs;
 pub mod onnx;

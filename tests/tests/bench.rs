@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tinyc::bench::compare::{Comparison, Older};
-use tinyc::bench::timing::{Table, time};
+use tinyc::bench::timing::time;
 use tinyc::bench::{BenchReport, bench};
 use tinyc::compile::{CompileOptions, Silent, compile};
-use tinyc::target::{Core as Chip, Target};
+use tinyc::target::{Core as Chip, Target, TimingTable};
 use tinyc::verify::counting::Counted;
 use tinyc::verify::emulator::{Core, Firmware, FirmwareOptions};
 use tinyc::verify::error::VerifyError;
@@ -153,7 +153,7 @@ fn count(name: &str, core: Core, assembly: &str) -> Counted {
 }
 
 /// Instructions and cycles of a layer.
-fn timed(counted: &Counted, layer: usize, core: Core, table: Option<Table>) -> (u64, u64) {
+fn timed(counted: &Counted, layer: usize, core: Core, table: Option<TimingTable>) -> (u64, u64) {
     let timed = time(&counted.counts.layers[layer], &counted.elf, core.isa(), table).unwrap();
     (timed.instructions, timed.cycles)
 }
@@ -177,7 +177,7 @@ fn a_loop_takes_what_was_counted_by_hand() {
             }
         };
         for (chip, first, second) in expected {
-            let table = Some(Table::of(chip).unwrap());
+            let table = Some(chip.timing_table().unwrap());
             assert_eq!(timed(&counted, 0, core, table), (2 + 600 + 1, first), "{chip:?}");
             assert_eq!(timed(&counted, 1, core, table), (5, second), "{chip:?}");
             // The same function again, for the layer that has none of its own.
@@ -220,13 +220,13 @@ fn every_kind_of_instruction_takes_what_the_table_says() {
         6,  // pop of three, and the pipeline's refill
     ];
     let expected = (cycles.len() as u64, cycles.iter().sum());
-    assert_eq!(timed(&counted, 1, Core::M4, Some(Table::M4)), expected);
+    assert_eq!(timed(&counted, 1, Core::M4, Some(TimingTable::M4)), expected);
 }
 
 #[test]
 fn a_core_without_a_table_has_instructions_alone() {
     for chip in [Chip::CortexM7FSp, Chip::CortexM33F, Chip::Rv32imc, Chip::Host] {
-        assert_eq!(Table::of(chip), None);
+        assert_eq!(chip.timing_table(), None);
     }
     if !needs::emulator(Core::Rv32) {
         return;

@@ -7,12 +7,12 @@
 use serde::Serialize;
 
 use super::compare::Comparison;
-use super::timing::{Table, Timed, time};
+use super::timing::{Timed, time};
 use super::{BenchError, flash};
 use crate::compile::Compiled;
 use crate::plan::Step;
 use crate::plan::family::family;
-use crate::target::Target;
+use crate::target::{Target, TimingTable};
 use crate::verify::counting::{Counted, LayerCounts};
 use crate::verify::elf::Elf;
 use crate::verify::emulator::Core;
@@ -27,6 +27,8 @@ pub struct BenchReport {
     pub target: String,
     /// The emulated core: `m0` to `rv32`.
     pub core: &'static str,
+    /// What the layers' forms were chosen for.
+    pub opt: String,
     /// `"sample"` or `"zeros"`.
     pub input: &'static str,
     /// Highest clock of the target.
@@ -128,7 +130,7 @@ impl BenchReport {
         worst: &WorstCase,
     ) -> Result<Self, BenchError> {
         let (plan, elf, counts) = (&compiled.plan, &counted.elf, &counted.counts);
-        let table = Table::of(target.core);
+        let table = target.core.timing_table();
         let time = |counts: &LayerCounts| {
             time(counts, elf, core.isa(), table)
                 .ok_or_else(|| BenchError::Bug("instructions ran that the firmware does not hold".to_owned()))
@@ -158,9 +160,10 @@ impl BenchReport {
             model: plan.name.clone(),
             target: target.name.clone(),
             core: core.name(),
+            opt: compiled.opt.to_string(),
             input: if real { "sample" } else { "zeros" },
             clock_hz: target.clock_hz,
-            timing: table.map(Table::source),
+            timing: table.map(TimingTable::source),
             instructions: total.instructions,
             cycles,
             macs,
@@ -186,7 +189,7 @@ fn layer(
     step: usize,
     planned: &Step,
     target: &Target,
-    table: Option<Table>,
+    table: Option<TimingTable>,
     timed: &Timed,
     counts: &LayerCounts,
 ) -> LayerRow {

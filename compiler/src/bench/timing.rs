@@ -16,49 +16,11 @@
 //! Both with the multiplier of one cycle.
 
 use super::thumb::{Instruction, Kind, decode};
-use crate::target::{Core, Isa};
+use crate::target::{Isa, TimingTable};
 use crate::verify::counting::{LINE_BYTES, LayerCounts};
 use crate::verify::elf::Elf;
 
-/// A published table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Table {
-    /// Cortex-M0.
-    M0,
-    /// Cortex-M0+.
-    M0Plus,
-    /// Cortex-M3.
-    M3,
-    /// Cortex-M4.
-    M4,
-}
-
-impl Table {
-    /// The table of a core; `None` where there is none that holds for it.
-    #[must_use]
-    pub fn of(core: Core) -> Option<Self> {
-        match core {
-            Core::CortexM0 => Some(Self::M0),
-            Core::CortexM0Plus => Some(Self::M0Plus),
-            Core::CortexM3 => Some(Self::M3),
-            Core::CortexM4 | Core::CortexM4F => Some(Self::M4),
-            // Two issues a cycle, or no table published.
-            Core::CortexM7 | Core::CortexM7FSp | Core::CortexM7FDp => None,
-            Core::CortexM33 | Core::CortexM33F | Core::Rv32imc | Core::Host => None,
-        }
-    }
-
-    /// Where it is published.
-    #[must_use]
-    pub fn source(self) -> &'static str {
-        match self {
-            Self::M0 => "Cortex-M0 TRM r0p0, 3.3",
-            Self::M0Plus => "Cortex-M0+ TRM r0p1, 3.3",
-            Self::M3 => "Cortex-M3 TRM r2p1, 3.3",
-            Self::M4 => "Cortex-M4 TRM r0p1, 3.3",
-        }
-    }
-
+impl TimingTable {
     /// Whether a load can overlap the one in front of it.
     fn overlaps_loads(self) -> bool {
         matches!(self, Self::M3 | Self::M4)
@@ -128,7 +90,7 @@ pub struct Timed {
 
 /// Times a layer. `None` where the file holds no instruction at a counted address.
 #[must_use]
-pub fn time(counts: &LayerCounts, elf: &Elf, isa: Isa, table: Option<Table>) -> Option<Timed> {
+pub fn time(counts: &LayerCounts, elf: &Elf, isa: Isa, table: Option<TimingTable>) -> Option<Timed> {
     let mut timed = Timed { instructions: counts.executed(), ..Timed::default() };
     // Address behind it, how often that followed, the instruction.
     let mut before: Option<(u32, u64, Instruction)> = None;

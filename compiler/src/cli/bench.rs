@@ -10,12 +10,12 @@ use anyhow::Context;
 use clap::Args;
 use tinyc::bench::bench;
 use tinyc::bench::compare::{Comparison, Older};
-use tinyc::compile::compile;
+use tinyc::compile::{CompileOptions, compile};
 use tinyc::target::Target;
 use tinyc::verify::emulator::FirmwareOptions;
 use tinyc::verify::quality::input_codes;
 
-use super::build::real_samples;
+use super::build::{BudgetArgs, real_samples};
 use super::progress::Bar;
 use super::shared::{QuantArgs, print_json, print_notes};
 
@@ -31,6 +31,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
     #[command(flatten)]
+    budgets: BudgetArgs,
+    #[command(flatten)]
     quant: QuantArgs,
     /// Print JSON for machines (docs/json.md)
     #[arg(long)]
@@ -42,7 +44,8 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let target = Target::lookup(&args.target)?;
     // Read before anything slow runs.
     let older = args.compare.as_deref().map(older).transpose()?;
-    let options = args.quant.options(Some(&target))?;
+    let limits = args.budgets.budgets().limits(&target);
+    let options = CompileOptions { limits, ..args.quant.options(Some(&target))? };
     let bar = Bar::default();
     let compiled = compile(&args.model, &options, &bar, &mut |_, _| {})?;
     print_notes(&compiled);

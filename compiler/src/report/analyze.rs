@@ -15,12 +15,13 @@ use super::memory::{self, Budgets, Footprint, MemoryUse};
 use super::traffic::{self, Traffic};
 use crate::Module;
 use crate::compile::Compiled;
+use crate::cost;
 use crate::ir::{Graph, NodeId, ValueId};
 use crate::ops::Op;
 use crate::plan::family::family;
 use crate::plan::strategy::Point;
 use crate::plan::{Plan, Step};
-use crate::target::Target;
+use crate::target::{Target, TimingTable};
 use crate::verify::metrics::{Decibel, Sqnr};
 
 /// Bytes of a float32 parameter.
@@ -80,6 +81,9 @@ pub struct LayerRow {
     pub live_bytes: u64,
     /// The runtime's kernel family; null for a view, which runs nothing.
     pub kernel: Option<&'static str>,
+    /// Estimated cycles on the target, memory never waiting; null without a
+    /// target, and for a core without a published timing table.
+    pub cycles_estimate: Option<u64>,
     /// Ratio of the largest to the median channel range of its weights, see
     /// [`channel_imbalance`]; null without weights.
     pub channel_imbalance: Option<f64>,
@@ -125,6 +129,10 @@ pub struct Totals {
     pub operator_reuse_ratio: Option<f64>,
     /// Multiply-accumulates per byte moved, after fusion; null where nothing moves.
     pub macs_per_byte: Option<f64>,
+    /// Estimated cycles of one inference: the sum of the layers'.
+    pub cycles_estimate: Option<u64>,
+    /// Those at the target's highest clock, in milliseconds.
+    pub ms_estimate: Option<f64>,
     /// The largest imbalance of a layer; null where no layer has one.
     pub channel_imbalance: Option<f64>,
     /// SQNR against the float oracle, of the output where it is lowest; null
@@ -181,7 +189,9 @@ impl AnalyzeReport {
     #[must_use]
     pub fn new(compiled: &Compiled, analyzed: &Analyzed<'_>) -> Self {
         let (plan, graph) = (&compiled.plan, &compiled.module.graph);
-        let layers: Vec<LayerRow> = plan.steps.iter().map(|step| row(graph, step, analyzed.layers)).collect();
+        let table = analyzed.target.and_then(|target| target.core.timing_table());
+        let layers: Vec<LayerRow> =
+            plan.steps.iter().map(|step| row(graph, step, analyzed.layers, table)).collect();
         let outputs: Vec<OutputRow> = compiled.quality.iter().map(OutputRow::of).collect();
         let need = Footprint::of(plan);
         let flash = analyzed.target.map(|target| memory::flash(&need, target, analyzed.budgets));
@@ -189,7 +199,7 @@ impl AnalyzeReport {
         Self {
             model: analyzed.model.display().to_string(),
             target: analyzed.target.map(|target| target.name.clone()),
-            totals: totals(plan, graph, analyzed.imported, &layers, &outputs),
+            totals: totals(plan, graph, analyzed, &layers, &outputs),
             layers,
             curve: analyzed.curve.iter().map(|point| CurveRow::of(point, plan)).collect(),
             fits: flash.zip(ram).map(|(flash, ram)| flash.fits() && ram.fits()),
@@ -202,7 +212,7 @@ impl AnalyzeReport {
     }
 }
 
-fn row(graph: &Graph, step: &Step, sqnr: &BTreeMap<ValueId, Sqnr>) -> LayerRow {
+fn row(graph: &Graph, step: &Step, sqnr: &BTreeMap<ValueId, Sqnr>, table: Option<TimingTable>) -> LayerRow {
     let node = graph.node(step.node);
     let calls = step.work.calls();
     LayerRow {
@@ -218,6 +228,8 @@ fn row(graph: &Graph, step: &Step, sqnr: &BTreeMap<ValueId, Sqnr>) -> LayerRow {
         activation_bytes: graph.shape(step.output).elements() as u64,
         live_bytes: step.live_bytes as u64,
         kernel: calls.first().map(|call| family(&call.kernel).name),
+        cycles_estimate: table
+            .map(|table| calls.iter().map(|call| cost::cycles_on(&call.kernel, table)).sum()),
         channel_imbalance: imbalance(graph, step.node),
         sqnr_db: sqnr.get(&step.output).and_then(Sqnr::db),
     }
@@ -240,7 +252,7 @@ fn imbalance(graph: &Graph, id: NodeId) -> Option<f64> {
 fn totals(
     plan: &Plan,
     graph: &Graph,
-    imported: &Module,
+    analyzed: &Analyzed<'_>,
     layers: &[LayerRow],
     outputs: &[OutputRow],
 ) -> Totals {
@@ -248,9 +260,10 @@ fn totals(
     let parameters = build::parameters(graph);
     let weights_bytes = plan.weights.len() as u64;
     let peak_activation_bytes = plan.live_bound_bytes as u64;
-    let (before, after) = (traffic::before_fusion(imported), traffic::after_fusion(plan));
+    let (before, after) = (traffic::before_fusion(analyzed.imported), traffic::after_fusion(plan));
     let families: Vec<&str> =
         plan.steps.iter().flat_map(|s| s.work.calls()).map(|call| family(&call.kernel).name).collect();
+    let cycles_estimate = layers.iter().map(|layer| layer.cycles_estimate).sum::<Option<u64>>();
     let linked: BTreeSet<&str> = families.iter().copied().collect();
     Totals {
         layers: build::layers(plan),
@@ -269,6 +282,11 @@ fn totals(
         traffic_saved: ratio(after.total_bytes, before.total_bytes).map(|left| 1.0 - left),
         operator_reuse_ratio: ratio(families.len() as u64, linked.len() as u64),
         macs_per_byte: ratio(macs, after.total_bytes),
+        cycles_estimate,
+        ms_estimate: analyzed
+            .target
+            .zip(cycles_estimate)
+            .and_then(|(target, cycles)| target.latency_ms(cycles)),
         channel_imbalance: layers.iter().filter_map(|layer| layer.channel_imbalance).max_by(f64::total_cmp),
         sqnr_db: build::worst(outputs).and_then(|worst| worst.sqnr_db),
     }

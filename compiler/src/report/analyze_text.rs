@@ -76,18 +76,11 @@ impl fmt::Display for AnalyzeReport {
             or_dash(totals.channel_imbalance.map(|r| format!("{r:.2} at most (largest to median range)"))),
         )?;
         line("output SQNR", or_dash(totals.sqnr_db.map(|db| db.to_string())))?;
-        for (index, row) in self.curve.iter().enumerate() {
-            let how = if row.by_rows { "row by row" } else { "whole tensors" };
-            line(
-                if index == 0 { "RAM against cycles" } else { "" },
-                format!(
-                    "{} (lower bound {}), about {} cycles, {how}{}",
-                    format_bytes(row.arena_bytes),
-                    format_bytes(row.live_bound_bytes),
-                    thousands(row.cycles_estimate),
-                    if row.taken { ", taken" } else { "" }
-                ),
-            )?;
+        if let Some(cycles) = totals.cycles_estimate {
+            let ms = totals.ms_estimate.map_or_else(String::new, |ms| format!(", {ms:.2} ms"));
+            line("estimated cycles", format!("about {}{ms}, memory never waiting", thousands(cycles)))?;
+        } else if let Some(target) = &self.target {
+            line("estimated cycles", format!("none: no timing table is published for the core of {target}"))?;
         }
         if let (Some(target), Some(flash), Some(ram)) = (&self.target, &self.flash, &self.ram) {
             line(
@@ -120,6 +113,7 @@ fn layers(rows: &[LayerRow]) -> String {
         "weights B",
         "output B",
         "live B",
+        "cycles",
         "imbalance",
         "SQNR",
     ]);
@@ -140,11 +134,12 @@ fn layers(rows: &[LayerRow]) -> String {
             thousands(row.weights_bytes),
             thousands(row.activation_bytes),
             thousands(row.live_bytes),
+            or_dash(row.cycles_estimate.map(thousands)),
             or_dash(row.channel_imbalance.map(|r| format!("{r:.2}"))),
             or_dash(row.sqnr_db.map(|db| db.to_string())),
         ]);
     }
-    for index in 5..=11 {
+    for index in 5..=12 {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -73,6 +73,32 @@ pub enum Isa {
     Host,
 }
 
+/// A published table of instruction times, by core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimingTable {
+    /// Cortex-M0.
+    M0,
+    /// Cortex-M0+.
+    M0Plus,
+    /// Cortex-M3.
+    M3,
+    /// Cortex-M4.
+    M4,
+}
+
+impl TimingTable {
+    /// Where it is published.
+    #[must_use]
+    pub fn source(self) -> &'static str {
+        match self {
+            Self::M0 => "Cortex-M0 TRM r0p0, 3.3",
+            Self::M0Plus => "Cortex-M0+ TRM r0p1, 3.3",
+            Self::M3 => "Cortex-M3 TRM r2p1, 3.3",
+            Self::M4 => "Cortex-M4 TRM r0p1, 3.3",
+        }
+    }
+}
+
 /// The floating-point unit of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -190,6 +216,20 @@ impl Core {
     #[must_use]
     pub fn has_dsp(self) -> bool {
         self.isa() == Isa::Armv7EM || self == Self::CortexM33F
+    }
+
+    /// The table of instruction times that holds for the core; `None` where
+    /// none is published, or where it issues two instructions a cycle.
+    #[must_use]
+    pub fn timing_table(self) -> Option<TimingTable> {
+        match self {
+            Self::CortexM0 => Some(TimingTable::M0),
+            Self::CortexM0Plus => Some(TimingTable::M0Plus),
+            Self::CortexM3 => Some(TimingTable::M3),
+            Self::CortexM4 | Self::CortexM4F => Some(TimingTable::M4),
+            Self::CortexM7 | Self::CortexM7FSp | Self::CortexM7FDp => None,
+            Self::CortexM33 | Self::CortexM33F | Self::Rv32imc | Self::Host => None,
+        }
     }
 
     /// The floating-point unit of the core; the host counts as double.

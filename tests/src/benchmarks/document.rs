@@ -108,15 +108,16 @@ pub fn page(all: &[Measured]) -> String {
 #[must_use]
 pub fn summary(all: &[Measured]) -> String {
     let mut text = String::from(
-        "| model | MACs | cycles | a MAC | TFLM + CMSIS-NN | times faster | limit | code B | TFLM's | weights B | arena B | TFLM's |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+        "| model | --opt | MACs | cycles | a MAC | TFLM + CMSIS-NN | times faster | limit | code B | TFLM's | weights B | arena B | TFLM's |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for measured in all {
         let (report, Some(other)) = (&measured.report, other(measured)) else { continue };
         let cycles = report.cycles.unwrap_or(0);
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {:.3} | {} | {:.2} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {:.3} | {} | {:.2} | {} | {} | {} | {} | {} | {} |",
             measured.watched.model,
+            report.opt,
             thousands(report.macs),
             thousands(cycles),
             report.cycles_per_mac.unwrap_or(0.0),
@@ -137,8 +138,8 @@ fn kinds(text: &mut String, measured: &Measured) {
     let Measured { watched, report, kinds } = measured;
     let _ = writeln!(
         text,
-        "\n## {}\n\n| layers | number | MACs | instructions | cycles | a MAC | TFLM + CMSIS-NN | times faster | limit |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|",
-        watched.model
+        "\n## {}, --opt {}\n\n| layers | number | MACs | instructions | cycles | a MAC | TFLM + CMSIS-NN | times faster | limit |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        watched.model, report.opt
     );
     let mut found = kinds.clone();
     found.sort_unstable();

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 fn run(models: &Path, data: &Path, write: bool) -> Result<ExitCode, String> {
     let mut all: Vec<Measured> = Vec::new();
     for watched in WATCHED {
-        let name = format!("{} on {}", watched.model, watched.target);
+        let name = format!("{} on {} for {}", watched.model, watched.target, watched.opt);
         let measured = measure(watched, models, data, &FirmwareOptions::default())
             .map_err(|error| format!("{name}: {error}"))?;
         println!("{name}: {}", figures(&measured));

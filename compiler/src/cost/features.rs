@@ -1,0 +1,181 @@
+//! What a kernel call does, in numbers that its cycles are a sum of.
+//!
+//! In: a kernel with its parameters. Out: [`Features`]: which kind of work, and
+//! how much of each of its parts. Invariant: the last number is 1, for the call
+//! itself; two calls of one key do the same kind of thing, so that one set of
+//! coefficients serves both.
+
+use tinyc_runtime::kernels::{
+    avg_pool, conv_tile, conv_winograd, conv2d, copy, dense_tile, depthwise, depthwise_quad, max_pool, sparse,
+};
+
+use crate::lower::Kernel;
+
+/// A call by its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Features {
+    /// Which kind of work: a kernel, and a form of it where forms differ.
+    pub key: &'static str,
+    /// How much of each part; the last is 1.
+    pub values: Vec<u64>,
+}
+
+/// The parts of a call.
+#[must_use]
+pub fn features(kernel: &Kernel) -> Features {
+    let (key, parts): (&'static str, Vec<usize>) = match kernel {
+        Kernel::Conv2d(p) => general(p),
+        Kernel::Depthwise(p) => ("depthwise", windows(p)),
+        Kernel::Dense(p) => ("dense", vec![p.rows * p.out_features * p.in_features, p.rows * p.out_features]),
+        Kernel::ConvTile(p) => tile(p),
+        Kernel::ConvWinograd(p) => winograd(p),
+        Kernel::Sparse(p) => ("sparse", sparse_weights(p)),
+        Kernel::DepthwiseQuad(p) => quad(p),
+        Kernel::DenseTile(p) => dense(p),
+        Kernel::MaxPool(p) => ("max_pool", maximum(p)),
+        Kernel::AvgPool(p) => average(p),
+        Kernel::Add(p) => (if p.wide { "add.wide" } else { "add" }, lines(p.shape)),
+        Kernel::Mul(p) => ("mul", lines(p.shape)),
+        Kernel::Lut(p) => ("lut", vec![p.len]),
+        Kernel::Softmax(p) => ("softmax", vec![p.rows * p.n, p.rows]),
+        Kernel::Copy(p) => copies(p),
+    };
+    Features { key, values: parts.into_iter().chain([1]).map(|part| part as u64).collect() }
+}
+
+/// Products, outputs, inputs of windows, rows of windows, pixels.
+fn general(p: &conv2d::Params) -> (&'static str, Vec<usize>) {
+    let pixels = p.out_h * p.out_w;
+    let depth = p.in_c / p.groups.max(1);
+    let taps = p.kernel_h * p.kernel_w;
+    let parts =
+        vec![pixels * p.out_c * taps * depth, pixels * p.out_c * p.kernel_h, pixels * p.out_c, pixels];
+    (if taps == 1 { "conv2d.1x1" } else { "conv2d" }, parts)
+}
+
+/// Products, outputs, taps of all pixels, pixels.
+fn windows(p: &depthwise::Params) -> Vec<usize> {
+    let (pixels, taps) = (p.out_h * p.out_w, p.kernel_h * p.kernel_w);
+    vec![pixels * p.out_c * taps, pixels * p.out_c, pixels * taps, pixels]
+}
+
+/// Blocks of four inputs by four channels by two pixels; blocks of outputs;
+/// inputs of windows, those that the window before had not; their rows; what
+/// padding and odd numbers of channels add; rows.
+fn tile(p: &conv_tile::Params) -> (&'static str, Vec<usize>) {
+    let pixels = p.out_h * p.out_w;
+    let (pairs, blocks) = (pixels.div_ceil(2), p.out_c.div_ceil(4));
+    let row_quads = (p.kernel_w * p.in_c).div_ceil(4);
+    let quads = p.kernel_h * row_quads;
+    let pointwise = p.pointwise();
+    let fresh = p.kernel_h * (p.stride_w.min(p.kernel_w) * p.in_c).div_ceil(4);
+    let last = if p.out_c.is_multiple_of(4) { 0 } else { pairs };
+    let plain = !p.shifts && p.out.lo == -128 && p.out.hi == 127;
+    let (slow, rows) = (if plain { 0 } else { pairs * blocks }, if pointwise { 0 } else { p.out_h });
+    let parts = vec![
+        pairs * blocks * quads,
+        pairs * blocks,
+        pixels * quads,
+        pixels * fresh,
+        pixels * p.kernel_h,
+        if pointwise { 0 } else { outside(p) * p.kernel_h },
+        if pointwise { 0 } else { outside(p) * quads },
+        last * quads + last,
+        slow,
+        rows,
+    ];
+    (if p.dual { "conv_tile.dual" } else { "conv_tile" }, parts)
+}
+
+/// Pixels whose window reaches over a side of the input.
+fn outside(p: &conv_tile::Params) -> usize {
+    let reach = (p.kernel_w - 1) * p.dilation_w;
+    let crosses = |&x: &usize| x * p.stride_w < p.pad_left || x * p.stride_w + reach >= p.pad_left + p.in_w;
+    p.out_h * (0..p.out_w).filter(crosses).count()
+}
+
+/// Blocks of four inputs by four channels by two tiles; blocks of outputs of two
+/// tiles; blocks of inputs, outputs, tiles, strips of tiles.
+fn winograd(p: &conv_winograd::Params) -> (&'static str, Vec<usize>) {
+    let (across, strips) = (p.out_w.div_ceil(p.tile), p.out_h.div_ceil(p.tile));
+    let (tiles, twos) = (strips * across, strips * across.div_ceil(2));
+    let (quads, blocks) = (p.in_c.div_ceil(4), p.out_c.div_ceil(4));
+    let parts = vec![twos * blocks * quads, twos * blocks, tiles * quads, tiles * p.out_c, tiles, strips];
+    (if p.tile == 2 { "conv_winograd.2" } else { "conv_winograd.4" }, parts)
+}
+
+/// Over all passes of four pixels: weights that are not zero, words of masks,
+/// channels; the same over passes of one pixel; inputs and rows that are gathered.
+fn sparse_weights(p: &sparse::Params) -> Vec<usize> {
+    let taps = p.kernel_h * p.kernel_w * p.in_c;
+    let words = p.out_c * taps.div_ceil(32);
+    let (fours, ones) = (p.out_h * (p.out_w / 4), p.out_h * (p.out_w % 4));
+    let gathered = if sparse::scratch_bytes(p) > 0 { p.out_h * p.out_w } else { 0 };
+    vec![
+        fours * p.nonzeros,
+        fours * words,
+        fours * p.out_c,
+        ones * p.nonzeros,
+        ones * words,
+        ones * p.out_c,
+        gathered * taps,
+        gathered * p.kernel_h,
+    ]
+}
+
+/// For each four channels: outputs, outputs in full groups of four, inputs,
+/// rows out, rows in.
+fn quad(p: &depthwise_quad::Params) -> (&'static str, Vec<usize>) {
+    let quads = p.channels.div_ceil(4);
+    let parts = vec![
+        quads * p.out_h * p.out_w,
+        quads * p.out_h * p.out_w.next_multiple_of(4),
+        quads * p.out_h.next_multiple_of(2) * p.out_w,
+        quads * p.in_h * p.in_w,
+        quads * p.out_h,
+        quads * p.out_w,
+        quads * p.out_h.div_ceil(p.step_rows().max(1)),
+        quads,
+    ];
+    (if p.stride == 1 { "depthwise_quad.1" } else { "depthwise_quad.2" }, parts)
+}
+
+/// Blocks of four inputs by four outputs, blocks of outputs, rows.
+fn dense(p: &dense_tile::Params) -> (&'static str, Vec<usize>) {
+    let (blocks, quads) = (p.out_features.div_ceil(4), p.in_features.div_ceil(4));
+    let plain = !p.shifts && p.out.lo == -128 && p.out.hi == 127;
+    let slow = if plain { 0 } else { p.rows * blocks };
+    let last = if p.out_features.is_multiple_of(4) { 0 } else { p.rows };
+    let parts = vec![p.rows * blocks * quads, p.rows * blocks, p.rows * quads, slow, last, p.rows];
+    (if p.dual { "dense_tile.dual" } else { "dense_tile" }, parts)
+}
+
+/// Comparisons, outputs, taps of all pixels, pixels.
+fn maximum(p: &max_pool::Params) -> Vec<usize> {
+    let (pixels, taps) = (p.out_h * p.out_w, p.kernel_h * p.kernel_w);
+    vec![pixels * p.in_c * taps, pixels * p.in_c, pixels * taps, pixels]
+}
+
+/// Summands, outputs, taps of all pixels, pixels; over the whole input or windows.
+fn average(p: &avg_pool::Params) -> (&'static str, Vec<usize>) {
+    let (pixels, taps) = (p.out_h * p.out_w, p.kernel_h * p.kernel_w);
+    let parts = vec![pixels * p.in_c * taps, pixels * p.in_c, pixels * taps, pixels];
+    (if pixels == 1 { "avg_pool.all" } else { "avg_pool" }, parts)
+}
+
+/// Elements, and lines of them.
+fn lines(shape: [usize; 4]) -> Vec<usize> {
+    let [a, b, c, d] = shape;
+    vec![a * b * c * d, a * b * c]
+}
+
+/// Elements that move, lines of them, all bytes that are filled.
+fn copies(p: &copy::Params) -> (&'static str, Vec<usize>) {
+    let elements: usize = p.dims.iter().product();
+    let [.., inner] = p.dims;
+    let [.., from] = p.in_strides;
+    let [.., to] = p.out_strides;
+    let filled = if p.fill { p.out_len } else { 0 };
+    let key = if from == 1 && to == 1 { "copy.lines" } else { "copy" };
+    (key, vec![elements, elements / inner.max(1), filled])
+}
