@@ -95,13 +95,21 @@ fn outside(p: &conv_tile::Params) -> usize {
 }
 
 /// Blocks of four inputs by four channels by two tiles; blocks of outputs of two
-/// tiles; blocks of inputs, outputs, tiles, strips of tiles.
+/// tiles, and of those whose inner loop is not unrolled; blocks of inputs, outputs,
+/// tiles, strips of tiles.
 fn winograd(p: &conv_winograd::Params) -> (&'static str, Vec<usize>) {
-    let (across, strips) = (p.out_w.div_ceil(p.tile), p.out_h.div_ceil(p.tile));
+    let (across, strips) = (p.out_w.div_ceil(p.tile_w), p.out_h.div_ceil(p.tile_h));
     let (tiles, twos) = (strips * across, strips * across.div_ceil(2));
     let (quads, blocks) = (p.in_c.div_ceil(4), p.out_c.div_ceil(4));
-    let parts = vec![twos * blocks * quads, twos * blocks, tiles * quads, tiles * p.out_c, tiles, strips];
-    (if p.tile == 2 { "conv_winograd.2" } else { "conv_winograd.4" }, parts)
+    let rolled = if [4, 8].contains(&quads) { 0 } else { twos * blocks };
+    let parts =
+        vec![twos * blocks * quads, twos * blocks, rolled, tiles * quads, tiles * p.out_c, tiles, strips];
+    let key = match (p.tile_h, p.tile_w) {
+        (2, 2) => "conv_winograd.2x2",
+        (2, _) => "conv_winograd.2x4",
+        _ => "conv_winograd.4x4",
+    };
+    (key, parts)
 }
 
 /// Over all passes of four pixels: weights that are not zero, words of masks,
