@@ -6,7 +6,8 @@
 //! coefficients serves both.
 
 use tinyc_runtime::kernels::{
-    avg_pool, conv_tile, conv_winograd, conv2d, copy, dense_tile, depthwise, depthwise_quad, max_pool, sparse,
+    avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense_tile, depthwise, depthwise_quad,
+    depthwise_window, max_pool, sparse,
 };
 
 use crate::lower::Kernel;
@@ -29,6 +30,8 @@ pub fn features(kernel: &Kernel) -> Features {
         Kernel::Dense(p) => ("dense", vec![p.rows * p.out_features * p.in_features, p.rows * p.out_features]),
         Kernel::ConvTile(p) => tile(p),
         Kernel::ConvWinograd(p) => winograd(p),
+        Kernel::ConvWindow(p) => conv_window(p),
+        Kernel::DepthwiseWindow(p) => ("depthwise_window", depthwise_window(p)),
         Kernel::Sparse(p) => ("sparse", sparse_weights(p)),
         Kernel::DepthwiseQuad(p) => quad(p),
         Kernel::DenseTile(p) => dense(p),
@@ -51,6 +54,22 @@ fn general(p: &conv2d::Params) -> (&'static str, Vec<usize>) {
     let parts =
         vec![pixels * p.out_c * taps * depth, pixels * p.out_c * p.kernel_h, pixels * p.out_c, pixels];
     (if taps == 1 { "conv2d.1x1" } else { "conv2d" }, parts)
+}
+
+/// Products of pairs of pixels, outputs of pairs, inputs of windows, their rows,
+/// pixels.
+fn conv_window(p: &conv_window::Params) -> (&'static str, Vec<usize>) {
+    let (pixels, taps) = (p.out_h * p.out_w, p.kernel_h * p.kernel_w * p.in_c);
+    let pairs = pixels.div_ceil(2);
+    let gathered = if p.kernel_h * p.kernel_w > 1 { pixels } else { 0 };
+    let parts = vec![pairs * p.out_c * taps, pairs * p.out_c, gathered * taps, gathered * p.kernel_h, pixels];
+    ("conv_window", parts)
+}
+
+/// Products, outputs, taps of all pixels, pixels.
+fn depthwise_window(p: &depthwise_window::Params) -> Vec<usize> {
+    let (pixels, taps) = (p.out_h * p.out_w, p.kernel_h * p.kernel_w);
+    vec![pixels * p.in_c * taps, pixels * p.in_c, pixels * taps, pixels]
 }
 
 /// Products, outputs, taps of all pixels, pixels.

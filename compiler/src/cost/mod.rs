@@ -28,7 +28,7 @@ const UNFITTED: u64 = 4_000;
 #[must_use]
 pub fn call_cycles(kernel: &Kernel, kernels: KernelSet) -> u64 {
     let table = match kernels {
-        KernelSet::General => TimingTable::M3,
+        KernelSet::General | KernelSet::Windows => TimingTable::M3,
         KernelSet::Tiles => TimingTable::M4,
     };
     cycles_on(kernel, table)
