@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
-use tinyc::compile::{Silent, compile, import};
+use tinyc::compile::{CompileOptions, Silent, compile, import};
 use tinyc::onnx::OnnxError;
+use tinyc::plan::strategy::Strategy;
 use tinyc::target::Budget;
 use tinyc::verify::emulator::Core;
+use tinyc::verify::simulate::Simulator;
 use tinyc::verify::validate::validate_compiled;
 use tinyc_tests::models::{CASES, Case, Form, REFUSED, model_path};
 use tinyc_tests::needs::{self, RealModels};
@@ -119,6 +121,38 @@ models! {
     ic_resnet8_tflite: "ic_resnet8", QdqTflite, M4;
     vww_mobilenet_tflite: "vww_mobilenet025", QdqTflite, M4;
     ad_autoencoder_tflite: "ad_autoencoder", QdqTflite, M4;
+}
+
+/// The smallest plans: no more bytes than this, and the outputs of the plan of whole tensors.
+#[test]
+fn the_smallest_plans_keep_the_bytes() {
+    let Some(RealModels { models, data }) = needs::models() else { return };
+    let most = [
+        ("kws_dscnn", 5_500),
+        ("ic_resnet8", 16_000),
+        ("vww_mobilenet025", 28_500),
+        ("mnist_cnn", 1_700),
+        ("ad_autoencoder", 768),
+    ];
+    for (name, arena_bytes) in most {
+        let case = case(name, Form::Float);
+        let scratch = tempfile::tempdir().unwrap();
+        let options = case.options(&data, scratch.path()).compile;
+        let planned = |strategy| {
+            let options = CompileOptions { strategy, ..options.clone() };
+            compile(&case.path(&models), &options, &Silent, &mut |_, _| {}).unwrap().plan
+        };
+        let (fast, min) = (planned(Strategy::Fast), planned(Strategy::Min));
+        assert!(
+            min.arena_bytes <= arena_bytes && min.arena_bytes <= fast.arena_bytes,
+            "{name}: {}",
+            min.arena_bytes
+        );
+        let codes = |bytes: usize| (0..bytes).map(|i| (i * 37 % 256) as u8 as i8).collect::<Vec<i8>>();
+        let inputs: Vec<Vec<i8>> = fast.inputs.iter().map(|io| codes(io.range.bytes)).collect();
+        let inputs: Vec<&[i8]> = inputs.iter().map(Vec::as_slice).collect();
+        assert_eq!(Simulator::new(&min).run(&inputs), Simulator::new(&fast).run(&inputs), "{name}");
+    }
 }
 
 /// Operators of these models that compile; MatMul with constant weights alone.
