@@ -76,6 +76,19 @@ impl fmt::Display for AnalyzeReport {
             or_dash(totals.channel_imbalance.map(|r| format!("{r:.2} at most (largest to median range)"))),
         )?;
         line("output SQNR", or_dash(totals.sqnr_db.map(|db| db.to_string())))?;
+        for (index, row) in self.curve.iter().enumerate() {
+            let how = if row.by_rows { "row by row" } else { "whole tensors" };
+            line(
+                if index == 0 { "RAM against cycles" } else { "" },
+                format!(
+                    "{} (lower bound {}), about {} cycles, {how}{}",
+                    format_bytes(row.arena_bytes),
+                    format_bytes(row.live_bound_bytes),
+                    thousands(row.cycles_estimate),
+                    if row.taken { ", taken" } else { "" }
+                ),
+            )?;
+        }
         if let Some(cycles) = totals.cycles_estimate {
             let ms = totals.ms_estimate.map_or_else(String::new, |ms| format!(", {ms:.2} ms"));
             line("estimated cycles", format!("about {}{ms}, memory never waiting", thousands(cycles)))?;
