@@ -33,22 +33,27 @@ sources! {
     "arch/armv6m.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "arch/armv7m.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/cortex_m_dsp.rs" needs [
-        "arch/dsp_depthwise.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/dsp_widen.rs", "arch/dsp_winograd.rs",
+        "arch/dsp_depthwise.rs", "arch/dsp_elementwise.rs", "arch/dsp_pool.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/dsp_widen.rs", "arch/dsp_winograd.rs",
         "arch/dsp_winograd_in.rs", "arch/dsp_winograd_out.rs", "arch/portable.rs",
         "requant.rs", "view.rs"
     ],
     "arch/dsp_depthwise.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_elementwise.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_pool.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_row.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_tile.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_widen.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_winograd.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_winograd_in.rs" needs ["view.rs"],
     "arch/dsp_winograd_out.rs" needs ["view.rs"],
-    "arch/portable.rs" needs ["arch/portable_window.rs", "arch/portable_winograd.rs", "requant.rs", "view.rs"],
+    "arch/portable.rs" needs [
+        "arch/portable_elementwise.rs", "arch/portable_window.rs", "arch/portable_winograd.rs", "requant.rs", "view.rs"
+    ],
+    "arch/portable_elementwise.rs" needs ["view.rs"],
     "arch/portable_window.rs" needs ["requant.rs", "view.rs"],
     "arch/portable_winograd.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "arch/rv32imc.rs" needs ["arch/portable.rs", "view.rs"],
-    "kernels/add.rs" needs ["kernels/strides.rs", "rows.rs", "view.rs"],
+    "kernels/add.rs" needs [ARCH, "kernels/strides.rs", "rows.rs", "view.rs"],
     "kernels/avg_pool.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/blocks.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/channels.rs" needs [ARCH, "requant.rs", "view.rs"],
@@ -66,8 +71,8 @@ sources! {
     "kernels/depthwise_window.rs" needs [
         ARCH, "kernels/channels.rs", "kernels/window.rs", "requant.rs", "rows.rs", "view.rs"
     ],
-    "kernels/lut.rs" needs ["rows.rs", "view.rs"],
-    "kernels/max_pool.rs" needs ["rows.rs", "view.rs"],
+    "kernels/lut.rs" needs [ARCH, "rows.rs", "view.rs"],
+    "kernels/max_pool.rs" needs [ARCH, "rows.rs", "view.rs"],
     "kernels/mul.rs" needs [ARCH, "kernels/strides.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/pool_rows.rs" needs [ARCH, "kernels/avg_pool.rs", "rows.rs", "view.rs"],
     "kernels/softmax.rs" needs ["requant.rs", "view.rs"],

@@ -13,6 +13,10 @@ pub mod cortex_m_dsp;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_depthwise;
 #[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_elementwise;
+#[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_pool;
+#[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_row;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_tile;
@@ -25,6 +29,7 @@ pub mod dsp_winograd_in;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_winograd_out;
 pub mod portable;
+pub mod portable_elementwise;
 pub mod portable_window;
 pub mod portable_winograd;
 #[cfg(feature = "rv32imc")]

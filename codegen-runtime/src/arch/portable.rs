@@ -6,6 +6,9 @@
 
 use super::super::requant::{self, Out};
 use super::super::view::{Bytes, Consts};
+pub use super::portable_elementwise::{
+    POOL_WORDS, PixelMaxima, PixelSums, WeightedSum, look_up, weighted_sum,
+};
 pub use super::portable_window::{column_sums, pair_windows, requantize_four, window_sums};
 pub use super::portable_winograd::{
     winograd_block_bytes, winograd_input, winograd_output, winograd_products,

@@ -7,6 +7,7 @@
 //!
 //! Constants: none.
 
+use super::super::arch::{self, WeightedSum};
 use super::super::rows::Rows;
 use super::super::view::Bytes;
 use super::strides;
@@ -81,8 +82,12 @@ pub fn run_rows(
 /// apart.
 #[inline(never)]
 pub fn step(p: &Params, [a, b]: [Bytes<'_>; 2], strides: [usize; 2], out: Bytes<'_>, len: usize) {
-    // The strides that occur as constants, so that loops over them vectorise.
     match strides {
+        [1, 1] if !p.wide && p.lo == -128 && p.hi == 127 => {
+            let sum = WeightedSum { ma: p.ma, mb: p.mb, c: p.c as i32, shift: p.shift };
+            arch::weighted_sum([a, b], out, len, &sum);
+        }
+        // The strides that occur as constants, so that loops over them vectorise.
         [1, 1] => line(p, |i| (a.get(i), b.get(i)), out, len),
         [1, 0] => line(p, |i| (a.get(i), b.get(0)), out, len),
         [a_stride, b_stride] => line(p, |i| (a.get(i * a_stride), b.get(i * b_stride)), out, len),

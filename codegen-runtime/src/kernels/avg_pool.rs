@@ -8,7 +8,7 @@
 //! Constants: `[m i32 x n][k u8 x n, padded to 4]`: the multiplier for a divisor of
 //! `first_count + i` at entry `i`; `n` reaches to `kernel_h * kernel_w`.
 
-use super::super::arch;
+use super::super::arch::{self, POOL_WORDS, PixelSums};
 use super::super::requant::Out;
 use super::super::rows::{self, Rows, Taps};
 use super::super::view::{Bytes, Consts};
@@ -160,12 +160,17 @@ pub fn step(
         let mean = mean(p, consts, ox, counted_rows, rows_inside);
         let pixel = out.sub(ox * p.in_c, p.in_c);
         let mut c = 0;
-        while c + 8 <= p.in_c {
-            average::<8>(p, rows, taps, mean, c, pixel);
-            c += 8;
+        while c + 4 * POOL_WORDS <= p.in_c {
+            average::<POOL_WORDS>(p, rows, taps, mean, c, pixel);
+            c += 4 * POOL_WORDS;
+        }
+        while c < p.in_c && p.in_c >= 4 {
+            // The last four may be among those before.
+            average::<1>(p, rows, taps, mean, c.min(p.in_c - 4), pixel);
+            c += 4;
         }
         while c < p.in_c {
-            average::<1>(p, rows, taps, mean, c, pixel);
+            average_of_one(p, rows, taps, mean, c, pixel);
             c += 1;
         }
     }
@@ -202,9 +207,9 @@ pub fn mean(p: &Params, consts: Consts<'_>, ox: usize, counted_rows: usize, rows
     }
 }
 
-/// The window's means of the `N` channels from `c` on.
+/// The window's means of `WORDS` times four channels from `c` on.
 #[inline(always)]
-fn average<const N: usize>(
+fn average<const WORDS: usize>(
     p: &Params,
     rows: &[Option<Bytes<'_>>],
     taps: Taps,
@@ -212,20 +217,31 @@ fn average<const N: usize>(
     c: usize,
     out: Bytes<'_>,
 ) {
-    let mut sums = [mean.start; N];
+    let mut sums = PixelSums::<WORDS>::new(mean.start);
+    let (count, step) = (taps.end - taps.begin, p.dilation_w * p.in_c);
+    if count > 0 {
+        for row in rows.iter().flatten() {
+            let codes = row.sub(taps.position * p.in_c + c, (count - 1) * step + 4 * WORDS);
+            sums.add(codes, step, count);
+        }
+    }
+    for (n, sum) in sums.finish().into_iter().flatten().enumerate() {
+        out.set(c + n, arch::requantize(sum, mean.m, mean.k, p.out));
+    }
+}
+
+/// The window's mean of channel `c`.
+#[inline(always)]
+fn average_of_one(p: &Params, rows: &[Option<Bytes<'_>>], taps: Taps, mean: Mean, c: usize, out: Bytes<'_>) {
+    let mut sum = mean.start;
     for row in rows.iter().flatten() {
         let mut at = taps.position * p.in_c + c;
         for _ in taps.begin..taps.end {
-            let codes = row.sub(at, N);
-            for (n, sum) in sums.iter_mut().enumerate() {
-                *sum = sum.wrapping_add(i32::from(codes.get(n)));
-            }
+            sum = sum.wrapping_add(i32::from(row.get(at)));
             at += p.dilation_w * p.in_c;
         }
     }
-    for (n, sum) in sums.into_iter().enumerate() {
-        out.set(c + n, arch::requantize(sum, mean.m, mean.k, p.out));
-    }
+    out.set(c, arch::requantize(sum, mean.m, mean.k, p.out));
 }
 
 /// The padding of an axis, and whether it counts in divisors.

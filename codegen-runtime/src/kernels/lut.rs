@@ -5,6 +5,7 @@
 //!
 //! Constants: `[i8 x 256]`, for the codes 0 to 127, then -128 to -1.
 
+use super::super::arch;
 use super::super::rows::Rows;
 use super::super::view::{Bytes, Consts};
 
@@ -43,7 +44,5 @@ pub fn run_rows(
 /// `len` elements.
 #[inline(never)]
 pub fn step(consts: Consts<'_>, input: Bytes<'_>, out: Bytes<'_>, len: usize) {
-    for i in 0..len {
-        out.set(i, consts.i8_at(usize::from(input.get(i) as u8)));
-    }
+    arch::look_up(consts, input, out, len);
 }

@@ -6,6 +6,7 @@
 //!
 //! Constants: none.
 
+use super::super::arch::{POOL_WORDS, PixelMaxima};
 use super::super::rows::{self, Rows, Taps};
 use super::super::view::Bytes;
 
@@ -99,32 +100,48 @@ pub fn step(p: &Params, rows: &[Option<Bytes<'_>>], out: Bytes<'_>, _scratch: By
         let taps = rows::taps(rows::first(ox, p.stride_w, p.pad_left), p.dilation_w, p.kernel_w, p.in_w);
         let pixel = out.sub(ox * p.in_c, p.in_c);
         let mut c = 0;
-        while c + 8 <= p.in_c {
-            maximum::<8>(p, rows, taps, c, pixel);
-            c += 8;
+        while c + 4 * POOL_WORDS <= p.in_c {
+            maximum::<POOL_WORDS>(p, rows, taps, c, pixel);
+            c += 4 * POOL_WORDS;
+        }
+        while c < p.in_c && p.in_c >= 4 {
+            // The last four may be among those before.
+            maximum::<1>(p, rows, taps, c.min(p.in_c - 4), pixel);
+            c += 4;
         }
         while c < p.in_c {
-            maximum::<1>(p, rows, taps, c, pixel);
+            maximum_of_one(p, rows, taps, c, pixel);
             c += 1;
         }
     }
 }
 
-/// The window's maxima of the `N` channels from `c` on.
+/// The window's maxima of `WORDS` times four channels from `c` on.
 #[inline(always)]
-fn maximum<const N: usize>(p: &Params, rows: &[Option<Bytes<'_>>], taps: Taps, c: usize, out: Bytes<'_>) {
-    let mut maxima = [i8::MIN; N];
+fn maximum<const WORDS: usize>(p: &Params, rows: &[Option<Bytes<'_>>], taps: Taps, c: usize, out: Bytes<'_>) {
+    let mut maxima = PixelMaxima::<WORDS>::new();
+    let (count, step) = (taps.end - taps.begin, p.dilation_w * p.in_c);
+    if count > 0 {
+        for row in rows.iter().flatten() {
+            let codes = row.sub(taps.position * p.in_c + c, (count - 1) * step + 4 * WORDS);
+            maxima.add(codes, step, count);
+        }
+    }
+    for (n, max) in maxima.finish().into_iter().flatten().enumerate() {
+        out.set(c + n, max.max(p.lo).min(p.hi));
+    }
+}
+
+/// The window's maximum of channel `c`.
+#[inline(always)]
+fn maximum_of_one(p: &Params, rows: &[Option<Bytes<'_>>], taps: Taps, c: usize, out: Bytes<'_>) {
+    let mut max = i8::MIN;
     for row in rows.iter().flatten() {
         let mut at = taps.position * p.in_c + c;
         for _ in taps.begin..taps.end {
-            let codes = row.sub(at, N);
-            for (n, max) in maxima.iter_mut().enumerate() {
-                *max = codes.get(n).max(*max);
-            }
+            max = row.get(at).max(max);
             at += p.dilation_w * p.in_c;
         }
     }
-    for (n, max) in maxima.into_iter().enumerate() {
-        out.set(c + n, max.max(p.lo).min(p.hi));
-    }
+    out.set(c, max.max(p.lo).min(p.hi));
 }

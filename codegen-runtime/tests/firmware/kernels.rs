@@ -11,6 +11,7 @@
 
 #[path = "../../../compiler/src/verify/firmware/arch_arm.rs"]
 mod arch;
+mod elementwise;
 #[allow(dead_code)]
 #[path = "../../../compiler/src/verify/firmware/semihosting.rs"]
 mod semihosting;
@@ -506,7 +507,14 @@ extern "C" fn firmware_main() -> ! {
     for case in 0..100_000 {
         requantization(&mut rng, case);
     }
+    for case in 0..4_000 {
+        elementwise::elements(memory, &mut rng, case);
+    }
     for case in 0..600 {
+        elementwise::pixels::<1>(memory, &mut rng, case);
+        elementwise::pixels::<2>(memory, &mut rng, case);
+        elementwise::pixels::<4>(memory, &mut rng, case);
+        elementwise::pixels::<5>(memory, &mut rng, case);
         convolutions(memory, &mut rng, case);
         dense(memory, &mut rng, case);
         depthwise(memory, &mut rng, case);
