@@ -369,7 +369,7 @@ fn tile_kernels_equal_the_references() {
         let mut net = Net::new("tiles", seed);
         let shape = [1, 1 + pick(12), 1 + pick(12), 1 + pick(9)];
         let x = net.input("x", &shape, QuantParams::new(0.05, pick(256) as i8));
-        let widened = net.conv("first", x, 1 + pick(4), 1 + pick(2), 1, 4 * (1 + pick(3)));
+        let widened = net.conv("first", x, 1 + pick(4), 1 + pick(2), 1, 4 + pick(10));
         let channels = net.module.graph.shape(widened).channels();
         let depthwise = net.conv("depthwise", widened, 1 + 2 * pick(2), 1 + pick(2), channels, channels);
         let pointwise = net.conv("pointwise", depthwise, 1, 1, 1, if seed % 2 == 0 { channels } else { 7 });

@@ -49,35 +49,12 @@ pub fn pair_rows(pairs: &[RowPair<'_>], channel: usize, columns: usize, strip: B
 // Pairs are 288 bytes apart in the strip, the columns of one 16.
 const _: () = assert!(STRIP_COLUMNS == 18);
 
-// Two columns a pass: a neighbour's loads come right behind.
-//
-// Stack: #0 end of the pairs, #4 columns, nine saved registers, #44 channel.
-#[unsafe(naked)]
-unsafe extern "C" fn pair_rows_up(
-    pairs: *const RowPair<'_>,
-    end: *const RowPair<'_>,
-    strip: *mut i8,
-    columns: usize,
-    channel: usize,
-) {
-    naked_asm!(
-        ".cpu cortex-m33",
-        r"
-        push {{r1, r3, r4-r11, lr}}
-        mov r6, r0
-    1:
-        ldm r6!, {{r0, r1, r4, r5}}
-        ldr.w r12, [sp, #44]
-        ldr r3, [sp, #4]
-        cmp r4, #0
-        it ne
-        addne r0, r0, r12
-        cmp r5, #0
-        it ne
-        addne r1, r1, r12
-        subs r3, r3, #2
-        blo 3f
-    2:
+// Four channels of two columns, to byte $at of the strip on: a neighbour's loads
+// come right behind.
+macro_rules! pair_two {
+    ($at:literal) => {
+        concat!(
+            r"
         ldr r7, [r0]
         ldr.w r8, [r0, r4]
         ldr.w r9, [r1]
@@ -90,26 +67,87 @@ unsafe extern "C" fn pair_rows_up(
         sxtb16 r11, r11, ror #8
         sxtb16 lr, r9
         sxtb16 r9, r9, ror #8
-        str.w r12, [r2]
-        str.w r11, [r2, #4]
-        str.w lr, [r2, #8]
-        str.w r9, [r2, #12]
+        str.w r12, [r2, #",
+            $at,
+            "]
+        str.w r11, [r2, #",
+            $at,
+            "+4]
+        str.w lr, [r2, #",
+            $at,
+            "+8]
+        str.w r9, [r2, #",
+            $at,
+            r"+12]
         pkhbt r11, r8, r10, lsl #16
         pkhtb r10, r10, r8, asr #16
         sxtb16 r12, r11
         sxtb16 r11, r11, ror #8
         sxtb16 lr, r10
         sxtb16 r10, r10, ror #8
-        str.w r12, [r2, #16]
-        str.w r11, [r2, #20]
-        str.w lr, [r2, #24]
-        str.w r10, [r2, #28]
-        adds r2, #32
-        subs r3, r3, #2
+        str.w r12, [r2, #",
+            $at,
+            "+16]
+        str.w r11, [r2, #",
+            $at,
+            "+20]
+        str.w lr, [r2, #",
+            $at,
+            "+24]
+        str.w r10, [r2, #",
+            $at,
+            "+28]
+        "
+        )
+    };
+}
+
+// Stack: #0 end of the pairs, #4 columns, nine saved registers, #44 channel.
+#[unsafe(naked)]
+unsafe extern "C" fn pair_rows_up(
+    pairs: *const RowPair<'_>,
+    end: *const RowPair<'_>,
+    strip: *mut i8,
+    columns: usize,
+    channel: usize,
+) {
+    naked_asm!(
+        ".cpu cortex-m33",
+        concat!(
+            r"
+        push {{r1, r3, r4-r11, lr}}
+        mov r6, r0
+    1:
+        ldm r6!, {{r0, r1, r4, r5}}
+        ldr.w r12, [sp, #44]
+        ldr r3, [sp, #4]
+        cmp r4, #0
+        it ne
+        addne r0, r0, r12
+        cmp r5, #0
+        it ne
+        addne r1, r1, r12
+        subs r3, r3, #4
+        blo 3f
+    2:
+        ",
+            pair_two!("0"),
+            pair_two!("32"),
+            r"
+        adds r2, #64
+        subs r3, r3, #4
         bhs 2b
     3:
-        adds r3, r3, #2
-        beq 4f
+        lsls r3, r3, #31
+        bcc 4f
+        ",
+            pair_two!("0"),
+            r"
+        adds r2, #32
+    4:
+        ldr r3, [sp, #4]
+        lsls r12, r3, #31
+        beq 5f
         ldr r7, [r0]
         ldr.w r9, [r1]
         pkhbt r11, r7, r9, lsl #16
@@ -123,14 +161,15 @@ unsafe extern "C" fn pair_rows_up(
         str.w lr, [r2, #8]
         str.w r9, [r2, #12]
         adds r2, #16
-    4:
-        ldrd r12, r3, [sp]
+    5:
+        ldr.w r12, [sp]
         add.w r2, r2, #288
         sub.w r2, r2, r3, lsl #4
         cmp r6, r12
         bne 1b
         pop {{r1, r3, r4-r11, pc}}
         "
+        )
     )
 }
 

@@ -22,7 +22,7 @@ pub fn weighted_sum([a, b]: [Bytes<'_>; 2], out: Bytes<'_>, len: usize, sum: &We
 // A code of each operand to a code of the result: $a and $b are how a code gets into
 // r10 and r11, $at where the result goes.
 macro_rules! element {
-    ($shift:literal, $a:literal, $b:literal, $at:literal) => {
+    ($shift:literal, $a:expr, $b:expr, $at:literal) => {
         concat!(
             $a,
             "\n",
@@ -39,14 +39,24 @@ macro_rules! element {
     };
 }
 
-// Four codes from byte $at on, of which r8 and r9 hold the operands.
+// Four codes from byte $first on, of which registers $a and $b hold the operands.
 macro_rules! four_elements {
-    ($shift:literal, $first:literal $second:literal $third:literal $fourth:literal) => {
+    ($shift:literal, $a:literal $b:literal, $first:literal $second:literal $third:literal $fourth:literal) => {
         concat!(
-            element!($shift, "sxtb r10, r8", "sxtb r11, r9", $first),
-            element!($shift, "sxtb r10, r8, ror #8", "sxtb r11, r9, ror #8", $second),
-            element!($shift, "sxtb r10, r8, ror #16", "sxtb r11, r9, ror #16", $third),
-            element!($shift, "asr r10, r8, #24", "asr r11, r9, #24", $fourth),
+            element!($shift, concat!("sxtb r10, ", $a), concat!("sxtb r11, ", $b), $first),
+            element!(
+                $shift,
+                concat!("sxtb r10, ", $a, ", ror #8"),
+                concat!("sxtb r11, ", $b, ", ror #8"),
+                $second
+            ),
+            element!(
+                $shift,
+                concat!("sxtb r10, ", $a, ", ror #16"),
+                concat!("sxtb r11, ", $b, ", ror #16"),
+                $third
+            ),
+            element!($shift, concat!("asr r10, ", $a, ", #24"), concat!("asr r11, ", $b, ", #24"), $fourth),
         )
     };
 }
@@ -63,7 +73,7 @@ macro_rules! sum {
             len: usize,
             sum: *const WeightedSum,
         ) {
-            naked_asm!(concat!(
+            naked_asm!(".cpu cortex-m33", concat!(
                 r"
                 push {{r4-r11, lr}}
                 ldr r4, [sp, #36]
@@ -76,12 +86,8 @@ macro_rules! sum {
                 ldr.w r12, [r0, #4]
                 ldr.w lr, [r1, #4]
                 ",
-                four_elements!($shift, "0" "1" "2" "3"),
-                r"
-                mov r8, r12
-                mov r9, lr
-                ",
-                four_elements!($shift, "4" "5" "6" "7"),
+                four_elements!($shift, "r8" "r9", "0" "1" "2" "3"),
+                four_elements!($shift, "r12" "lr", "4" "5" "6" "7"),
                 r"
                 adds r0, #8
                 adds r1, #8
@@ -124,6 +130,7 @@ pub fn look_up(table: Consts<'_>, codes: Bytes<'_>, out: Bytes<'_>, len: usize) 
 #[unsafe(naked)]
 unsafe extern "C" fn look_up_codes(table: *const u8, codes: *const i8, out: *mut i8, len: usize) {
     naked_asm!(
+        ".cpu cortex-m33",
         r"
         push {{r4, r5, r6, r7, r8, lr}}
         subs r3, r3, #4

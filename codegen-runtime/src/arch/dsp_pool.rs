@@ -126,6 +126,7 @@ impl<const WORDS: usize> Default for PixelMaxima<WORDS> {
 #[unsafe(naked)]
 unsafe extern "C" fn sum_four_words(codes: *const i8, step: usize, count: usize, sums: *mut i32) {
     naked_asm!(
+        ".cpu cortex-m33",
         r"
         push {{r3-r11, lr}}
         ldm r3, {{r4-r11}}
@@ -155,6 +156,7 @@ unsafe extern "C" fn sum_four_words(codes: *const i8, step: usize, count: usize,
 #[unsafe(naked)]
 unsafe extern "C" fn sum_word(codes: *const i8, step: usize, count: usize, sums: *mut i32) {
     naked_asm!(
+        ".cpu cortex-m33",
         r"
         push {{r4, r5, r6, lr}}
         ldm r3, {{r4, r5}}
@@ -174,6 +176,7 @@ unsafe extern "C" fn sum_word(codes: *const i8, step: usize, count: usize, sums:
 #[unsafe(naked)]
 unsafe extern "C" fn max_four_words(codes: *const i8, step: usize, count: usize, maxima: *mut i32) {
     naked_asm!(
+        ".cpu cortex-m33",
         r"
         push {{r4-r11, lr}}
         ldm r3, {{r4-r7}}
@@ -202,6 +205,7 @@ unsafe extern "C" fn max_four_words(codes: *const i8, step: usize, count: usize,
 #[unsafe(naked)]
 unsafe extern "C" fn max_word(codes: *const i8, step: usize, count: usize, maxima: *mut i32) {
     naked_asm!(
+        ".cpu cortex-m33",
         r"
         push {{r4, r5, r6, lr}}
         ldr r4, [r3]

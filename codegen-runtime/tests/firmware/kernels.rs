@@ -405,7 +405,7 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
         }
     }
     let stream = Consts::new(&memory.stream);
-    let (input, output) = (2048 + rng.size(0, 3), 8192 + rng.size(0, 3));
+    let (input, output) = (3072 + rng.size(0, 3), 8448 + rng.size(0, 3));
     macro_rules! call {
         ($module:path, $arena:expr) => {{
             use $module as kernel;
