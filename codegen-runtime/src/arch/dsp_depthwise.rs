@@ -191,10 +191,15 @@ pub fn depthwise_3x3<const STRIDE: usize>(
     let strip = strip.pointer(0, 16 * (last_pair * STRIP_COLUMNS + read));
     let consts = consts.pointer(0, 68);
     let out = out.pointer(0, (rows - 1) * steps.row + (columns - 1) * steps.column + 4);
-    let kernel = if STRIDE == 1 { stride_1 } else { stride_2 };
-    // SAFETY: of the strip the words of the outputs' windows, of the output four
-    // bytes a pixel, and all constants are accessed: resolved above.
-    unsafe { kernel(strip, consts, out, steps.column, steps.row, columns, rows, zero_point) }
+    let Steps { column, row } = steps;
+    if STRIDE == 1 {
+        // SAFETY: of the strip the words of the outputs' windows, of the output four
+        // bytes a pixel, and all constants are accessed: resolved above.
+        unsafe { stride_1(strip, consts, out, column, row, columns, rows, zero_point) }
+    } else {
+        // SAFETY: as above.
+        unsafe { stride_2(strip, consts, out, column, row, columns, rows, zero_point) }
+    }
 }
 
 // Weights of four channels to the stack, as the strip's words: for each channel

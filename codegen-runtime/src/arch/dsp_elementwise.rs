@@ -14,9 +14,13 @@ use super::portable::WeightedSum;
 #[inline(always)]
 pub fn weighted_sum([a, b]: [Bytes<'_>; 2], out: Bytes<'_>, len: usize, sum: &WeightedSum) {
     let (a, b, out) = (a.pointer(0, len), b.pointer(0, len), out.pointer(0, len));
-    let kernel = if sum.shift == 22 { sum_by_22 } else { sum_by_any };
-    // SAFETY: `len` codes of each run are accessed: resolved above.
-    unsafe { kernel(a, b, out, len, sum) }
+    if sum.shift == 22 {
+        // SAFETY: `len` codes of each run are accessed: resolved above.
+        unsafe { sum_by_22(a, b, out, len, sum) }
+    } else {
+        // SAFETY: as above.
+        unsafe { sum_by_any(a, b, out, len, sum) }
+    }
 }
 
 // A code of each operand to a code of the result: $a and $b are how a code gets into

@@ -44,13 +44,18 @@ impl<const WORDS: usize> PixelSums<WORDS> {
             let run = codes.pointer(done * step, (next - 1) * step + 4 * WORDS);
             let mut word = 0;
             while word < WORDS {
-                let four = WORDS - word >= 4;
-                let kernel = if four { sum_four_words } else { sum_word };
-                let lanes = self.lanes.as_mut_ptr().wrapping_add(word);
-                // SAFETY: of each pixel the codes of the words that are left, four or
-                // one, and the lanes of these words are accessed.
-                unsafe { kernel(run.wrapping_add(4 * word), step, next, lanes.cast()) };
-                word += if four { 4 } else { 1 };
+                let lanes = self.lanes.as_mut_ptr().wrapping_add(word).cast();
+                let run = run.wrapping_add(4 * word);
+                if WORDS - word >= 4 {
+                    // SAFETY: of each pixel the codes of four words that are left, and
+                    // the lanes of these words are accessed.
+                    unsafe { sum_four_words(run, step, next, lanes) };
+                    word += 4;
+                } else {
+                    // SAFETY: the same of one word.
+                    unsafe { sum_word(run, step, next, lanes) };
+                    word += 1;
+                }
             }
             self.room -= next;
             done += next;
@@ -98,13 +103,18 @@ impl<const WORDS: usize> PixelMaxima<WORDS> {
         let run = codes.pointer(0, (count - 1) * step + 4 * WORDS);
         let mut word = 0;
         while word < WORDS {
-            let four = WORDS - word >= 4;
-            let kernel = if four { max_four_words } else { max_word };
             let maxima = self.0.as_mut_ptr().wrapping_add(word);
-            // SAFETY: of each pixel the codes of the words that are left, four or one,
-            // and the maxima of these words are accessed.
-            unsafe { kernel(run.wrapping_add(4 * word), step, count, maxima) };
-            word += if four { 4 } else { 1 };
+            let run = run.wrapping_add(4 * word);
+            if WORDS - word >= 4 {
+                // SAFETY: of each pixel the codes of four words that are left, and the
+                // maxima of these words are accessed.
+                unsafe { max_four_words(run, step, count, maxima) };
+                word += 4;
+            } else {
+                // SAFETY: the same of one word.
+                unsafe { max_word(run, step, count, maxima) };
+                word += 1;
+            }
         }
     }
 
