@@ -157,6 +157,34 @@ unsafe fn call(
     }
 }
 
+// What a block needs besides its registers: on targets that pass floats in registers
+// of the FPU (those that a callee may change), a move of one cycle; on others, a slot
+// of the stack.
+#[cfg(target_abi = "eabihf")]
+macro_rules! keep {
+    ($register:literal, $float:literal, $slot:literal) => {
+        concat!("vmov ", $float, ", ", $register, "\n")
+    };
+}
+#[cfg(not(target_abi = "eabihf"))]
+macro_rules! keep {
+    ($register:literal, $float:literal, $slot:literal) => {
+        concat!("str ", $register, ", [sp, #", $slot, "]\n")
+    };
+}
+#[cfg(target_abi = "eabihf")]
+macro_rules! kept {
+    ($register:literal, $float:literal, $slot:literal) => {
+        concat!("vmov ", $register, ", ", $float, "\n")
+    };
+}
+#[cfg(not(target_abi = "eabihf"))]
+macro_rules! kept {
+    ($register:literal, $float:literal, $slot:literal) => {
+        concat!("ldr ", $register, ", [sp, #", $slot, "]\n")
+    };
+}
+
 // Two words of weights times a word of each pixel: 48 bytes, 15 cycles.
 macro_rules! pair_2x4_dual {
     () => {
@@ -207,7 +235,6 @@ macro_rules! pair_2x4_plain {
 macro_rules! first_2x4_dual {
     () => {
         r"
-        ldr r0, [sp, #32]
         ldr r4, [r1]
         ldr r5, [r1, #4]
         ldr r2, [r0]
@@ -229,7 +256,6 @@ macro_rules! first_2x4_dual {
 macro_rules! first_2x4_plain {
     () => {
         r"
-        ldr r0, [sp, #32]
         ldr r4, [r1]
         ldr r2, [r0]
         ldr r3, [r0, #4]
@@ -273,15 +299,16 @@ macro_rules! split_2x4_plain {
 }
 
 // In: r0 = tile, r1 = stream, r2 and r3 = outputs of the first pair (or results),
-// then what the stack holds from #72 on. To the epilogue: r7 r6 r9 r8 and r11 r10 lr
+// then what the stack holds from #80 on. To the epilogue: r7 r6 r9 r8 and r11 r10 lr
 // r12 = accumulators of channels 0 to 3 of the two pixels, r1 = the block's
 // multipliers; label 1 does the next pair, label 2 the next block, label 8 returns.
 //
-// Stack: #0 entry into the body, #4 bytes skipped by it (less the first two
-// inputs'), #8 end of the tile, #16 and #20 outputs, #24 end of the first output,
-// #28 stream, #32 tile, nine saved registers, #72 words a pixel, #76 channels, #80
-// zero point, #84 codes (null where the tile is ready, or made from windows), #88
-// bytes from pixel to pixel, #92 pairs, #96 windows (or null), #100 first byte.
+// Stack, of which the values in brackets are in s registers where those exist: [#0
+// entry into the body, #4 bytes skipped by it (less the first two inputs'), #8 end of
+// the tile, #16 and #20 outputs, #24 end of the first output], #28 stream, #32 tile,
+// [#36 tile, #40 zero point], nine saved registers, #80 words a pixel, #84 channels,
+// #88 zero point, #92 codes (null where the tile is ready, or made from windows), #96
+// bytes from pixel to pixel, #100 pairs, #104 windows (or null), #108 first byte.
 macro_rules! kernel_2x4 {
     ($name:ident, $first:ident $pair:ident $split:ident $bytes:literal, $epilogue:ident) => {
         #[unsafe(naked)]
@@ -302,15 +329,23 @@ macro_rules! kernel_2x4 {
             naked_asm!(".cpu cortex-m33", concat!(
                 r"
                 push {{r4-r11, lr}}
-                sub sp, sp, #36
-                ldr r4, [sp, #72]
-                ldr r5, [sp, #76]
-                strd r2, r3, [sp, #16]
+                sub sp, sp, #44
+                ldr r4, [sp, #80]
+                ldr r5, [sp, #84]
                 add r5, r2, r5
-                str r5, [sp, #24]
                 strd r1, r0, [sp, #28]
+                ",
+                keep!("r2", "s3", "16"),
+                keep!("r3", "s4", "20"),
+                keep!("r5", "s5", "24"),
+                keep!("r0", "s6", "36"),
+                r"
                 add r0, r0, r4, lsl #3
-                str r0, [sp, #8]
+                ldr r5, [sp, #88]
+                ",
+                keep!("r0", "s2", "8"),
+                keep!("r5", "s7", "40"),
+                r"
                 rsb r4, r4, #1
                 and r5, r4, #31
                 and r4, r4, #15
@@ -325,15 +360,18 @@ macro_rules! kernel_2x4 {
                 orr r6, r6, #1
                 lsls r4, r4, #3
                 subs r4, #8
-                strd r6, r4, [sp]
+                ",
+                keep!("r6", "s0", "0"),
+                keep!("r4", "s1", "4"),
+                r"
             1:
-                ldr r0, [sp, #84]
-                ldr r1, [sp, #88]
+                ldr r0, [sp, #92]
+                ldr r1, [sp, #96]
                 cbz r0, 9f
                 add r4, r0, r1, lsl #1
-                str r4, [sp, #84]
+                str r4, [sp, #92]
                 ldr r2, [sp, #32]
-                ldr r3, [sp, #72]
+                ldr r3, [sp, #80]
                 adds r1, r1, r0
                 lsrs r3, r3, #2
                 bcc 4f
@@ -365,15 +403,15 @@ macro_rules! kernel_2x4 {
                 bne 4b
                 b 5f
             9:
-                ldr r0, [sp, #96]
-                ldr r2, [sp, #100]
+                ldr r0, [sp, #104]
+                ldr r2, [sp, #108]
                 ldr r3, [sp, #32]
                 cbz r0, 5f
                 adds r4, r2, r1
                 adds r5, r4, r1
-                str r5, [sp, #100]
+                str r5, [sp, #108]
                 bl {spans}
-                ldr r0, [sp, #96]
+                ldr r0, [sp, #104]
                 ldr r3, [sp, #32]
                 mov r2, r4
                 adds r3, #4
@@ -383,10 +421,11 @@ macro_rules! kernel_2x4 {
             2:
                 ldm r1!, {{r6, r7, r8, r9}}
                 ",
+                kept!("r0", "s6", "36"),
                 $first!(),
+                kept!("r3", "s0", "0"),
+                kept!("r2", "s1", "4"),
                 r"
-                ldr r3, [sp]
-                ldr r2, [sp, #4]
                 subs r0, r0, r2
                 subs r1, r1, r2
                 bx r3
@@ -403,7 +442,9 @@ macro_rules! kernel_2x4 {
                 $pair!(),
                 r"
                 .endr
-                ldr r2, [sp, #8]
+                ",
+                kept!("r2", "s2", "8"),
+                r"
                 adds r0, #128
                 adds r1, #128
                 cmp r0, r2
@@ -412,7 +453,7 @@ macro_rules! kernel_2x4 {
                 $split!(),
                 $epilogue!(),
                 r"
-                add sp, sp, #36
+                add sp, sp, #44
                 pop {{r4-r11, pc}}
                 "
             ), spans = sym spans)
@@ -422,9 +463,12 @@ macro_rules! kernel_2x4 {
 
 macro_rules! requantize_2x4 {
     () => {
-        r"
+        concat!(
+            r"
         ldm r1!, {{r2, r3, r4, r5}}
-        ldr r0, [sp, #80]
+        ",
+            kept!("r0", "s7", "40"),
+            r"
         smmlar r11, r11, r2, r0
         smmlar r10, r10, r3, r0
         smmlar lr, lr, r4, r0
@@ -433,9 +477,11 @@ macro_rules! requantize_2x4 {
         smmlar r6, r6, r3, r0
         smmlar r9, r9, r4, r0
         smmlar r8, r8, r5, r0
-        ldr r2, [sp, #16]
-        ldr r3, [sp, #20]
-        ldr r4, [sp, #24]
+        ",
+            kept!("r2", "s3", "16"),
+            kept!("r3", "s4", "20"),
+            kept!("r4", "s5", "24"),
+            r"
         ssat r11, #8, r11
         ssat r10, #8, r10
         ssat lr, #8, lr
@@ -455,8 +501,10 @@ macro_rules! requantize_2x4 {
         strb r6, [r2, #-3]
         strb r9, [r2, #-2]
         strb r8, [r2, #-1]
-        str r2, [sp, #16]
-        str r3, [sp, #20]
+        ",
+            keep!("r2", "s3", "16"),
+            keep!("r3", "s4", "20"),
+            r"
         bne.w 2b
         b 7f
     6:
@@ -472,25 +520,30 @@ macro_rules! requantize_2x4 {
         it hi
         strbhi r9, [r2, #2]
     7:
-        ldr r0, [sp, #92]
-        ldr r1, [sp, #76]
+        ldr r0, [sp, #100]
+        ldr r1, [sp, #84]
         subs r0, #1
         beq 8f
-        str r0, [sp, #92]
+        str r0, [sp, #100]
         add r4, r4, r1
         adds r5, r4, r1
-        strd r4, r5, [sp, #16]
-        str r5, [sp, #24]
+        ",
+            keep!("r4", "s3", "16"),
+            keep!("r5", "s4", "20"),
+            keep!("r5", "s5", "24"),
+            r"
         b.w 1b
     8:
         "
+        )
     };
 }
 
 macro_rules! return_2x4 {
     () => {
-        r"
-        ldr r2, [sp, #16]
+        concat!(
+            kept!("r2", "s3", "16"),
+            r"
         str r7, [r2]
         str r6, [r2, #4]
         str r9, [r2, #8]
@@ -500,6 +553,7 @@ macro_rules! return_2x4 {
         str lr, [r2, #24]
         str r12, [r2, #28]
         "
+        )
     };
 }
 
