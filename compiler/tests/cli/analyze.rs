@@ -91,12 +91,12 @@ fn a_target_adds_the_verdict_and_a_model_that_does_not_fit_is_no_error() {
     let model = fixture("digits/model.onnx");
     let without = tinyc(&["analyze", &model, "--json"]).json();
     assert_eq!(without["fits"], json!(null));
-    let args = ["analyze", &model, "--target", "stm32f411", "--budget-ram", "600", "--json"];
+    let args = ["analyze", &model, "--target", "stm32f411", "--budget-ram", "576", "--json"];
     let over = tinyc(&args).json();
     assert_eq!(over["target"], json!("stm32f411"));
     assert_eq!(over["fits"], json!(false));
-    let text = tinyc(&["analyze", &model, "--target", "stm32f411", "--budget-ram", "600"]).ok();
-    assert!(text.contains("32 B over 600 B"), "{text}");
+    let text = tinyc(&["analyze", &model, "--target", "stm32f411", "--budget-ram", "576"]).ok();
+    assert!(text.contains("32 B over 576 B"), "{text}");
 }
 
 #[test]
