@@ -1,6 +1,6 @@
 //! `tinyc analyze`: what a model costs, layer by layer, without building it.
 //!
-//! Invariant: nothing is written; a model that does not fit the target is
+//! Invariant: nothing is written but the picture that was asked for; a model that does not fit the target is
 //! analyzed all the same, and the report says so.
 
 use std::collections::BTreeMap;
@@ -9,10 +9,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use tinyc::Module;
+use tinyc::codegen;
 use tinyc::compile::{CompileOptions, Progress, ScaleSource, compile};
 use tinyc::plan::strategy;
 use tinyc::report::analyze::Analyzed;
-use tinyc::report::{AnalyzeReport, Footprint};
+use tinyc::report::{AnalyzeReport, Footprint, memory_map_svg};
 use tinyc::target::Target;
 use tinyc::verify::quality;
 
@@ -35,6 +36,12 @@ pub struct AnalyzeArgs {
     budgets: BudgetArgs,
     #[command(flatten)]
     quant: QuantArgs,
+    /// Also draw the arena over the schedule: which buffer lies where, when
+    #[arg(long)]
+    memory_map: bool,
+    /// Draw the same as a picture into a file
+    #[arg(long, value_name = "FILE.svg")]
+    memory_map_svg: Option<PathBuf>,
     /// Print JSON for machines (docs/json.md)
     #[arg(long)]
     json: bool,
@@ -85,10 +92,16 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
             budgets: &args.budgets.budgets(),
         },
     );
+    if let Some(path) = &args.memory_map_svg {
+        codegen::write::write_file(path, memory_map_svg::svg(&report.memory_map).as_bytes())?;
+    }
     if args.json {
         print_json(&report)?;
     } else {
         print!("{report}");
+        if args.memory_map {
+            print!("\n{}", report.memory_map);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! The only disk writer.
 //!
-//! In: [`CrateFiles`] and a folder. Out: the folder with exactly those files.
+//! In: [`CrateFiles`] and a folder. Out: the folder with exactly those files; or one
+//! file beside a report.
 //! Invariant: whatever fails, an earlier folder stays as it was: everything is
 //! written to a temporary sibling folder first, which then takes the place of
 //! the old one by renaming.
@@ -39,6 +40,23 @@ pub enum WriteError {
 /// Top-level entries that any emitted crate owns, whether this one has them or
 /// not; others, but for those that are written now, belong to the user.
 const OWNED: [&str; 5] = ["Cargo.toml", "README.md", "examples", "model.quant.toml", "src"];
+
+/// Writes one file, in place of an earlier one.
+///
+/// # Errors
+/// [`WriteError::Io`]; the file is then as it was.
+pub fn write_file(path: &Path, contents: &[u8]) -> Result<(), WriteError> {
+    let failed = |source| WriteError::Io { path: path.to_path_buf(), source };
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let staging = tempfile::Builder::new().prefix(".tinyc-").tempdir_in(parent).map_err(failed)?;
+    let new = staging.path().join("new");
+    fs::write(&new, contents).map_err(failed)?;
+    fs::rename(&new, &path).map_err(failed)
+}
 
 /// Writes a crate to `folder`, in place of an earlier one.
 ///

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::build::{self, OutputRow, ScalesRow};
 use super::imbalance::channel_imbalance;
 use super::memory::{self, Budgets, Footprint, MemoryUse};
+use super::memory_map::MemoryMap;
 use super::traffic::{self, Traffic};
 use crate::Module;
 use crate::compile::Compiled;
@@ -52,6 +53,8 @@ pub struct AnalyzeReport {
     pub scales: ScalesRow,
     /// What was assumed or changed.
     pub notes: Vec<String>,
+    /// The arena over the schedule.
+    pub memory_map: MemoryMap,
 }
 
 /// One planned step.
@@ -208,6 +211,7 @@ impl AnalyzeReport {
             outputs,
             scales: ScalesRow::of(compiled),
             notes: compiled.module.notes.clone(),
+            memory_map: MemoryMap::of(plan),
         }
     }
 }

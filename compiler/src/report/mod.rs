@@ -14,6 +14,9 @@ pub mod code_size;
 pub mod dead_channels;
 pub mod imbalance;
 pub mod memory;
+pub mod memory_map;
+pub mod memory_map_svg;
+mod memory_map_text;
 pub mod traffic;
 
 pub use analyze::{AnalyzeReport, LayerRow, Totals};
@@ -21,6 +24,7 @@ pub use build::{BuildReport, FileRow, OutputRow, ScalesRow};
 pub use choices::{ChoiceRow, PassedOver};
 pub use dead_channels::{DeadChannelsRow, DeadLayerRow};
 pub use memory::{Budgets, Footprint, MemoryUse, OverBudget};
+pub use memory_map::MemoryMap;
 
 /// Characters of a layer's name that text shows.
 const NAME_CHARS: usize = 36;
