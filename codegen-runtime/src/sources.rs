@@ -35,13 +35,13 @@ sources! {
     "arch/cortex_m_dsp.rs" needs [
         "arch/dsp_depthwise.rs", "arch/dsp_elementwise.rs", "arch/dsp_pool.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/dsp_widen.rs", "arch/dsp_winograd.rs",
         "arch/dsp_winograd_in.rs", "arch/dsp_winograd_out.rs", "arch/portable.rs",
-        "requant.rs", "view.rs"
+        "requant.rs"
     ],
     "arch/dsp_depthwise.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_elementwise.rs" needs ["arch/portable.rs", "view.rs"],
-    "arch/dsp_pool.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_pool.rs" needs ["view.rs"],
     "arch/dsp_row.rs" needs ["arch/portable.rs", "view.rs"],
-    "arch/dsp_tile.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_tile.rs" needs ["arch/dsp_widen.rs", "arch/portable.rs", "view.rs"],
     "arch/dsp_widen.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_winograd.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_winograd_in.rs" needs ["view.rs"],
