@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tinyc::bench::{BenchReport, bench};
 use tinyc::compile::{CompileOptions, Compiled, Silent, compile, input_specs};
+use tinyc::cost::cycles_on;
 use tinyc::ir::{Graph, NodeId};
 use tinyc::ops::Op;
 use tinyc::plan::choose::Opt;
@@ -69,6 +70,8 @@ pub struct Measured {
     pub report: BenchReport,
     /// What its layers are, beside `report.layers`.
     pub kinds: Vec<Kind>,
+    /// Cycles by the cost model; `None` where the core has no timing table.
+    pub estimated: Option<u64>,
 }
 
 /// What a layer is, as people compare engines.
@@ -160,7 +163,10 @@ pub fn measure(
         .iter()
         .map(|layer| Kind::of(&compiled.module.graph, compiled.plan.steps[layer.step].node))
         .collect();
-    Ok(Measured { watched, report, kinds })
+    let calls = compiled.plan.steps.iter().flat_map(|step| step.work.calls());
+    let estimated =
+        target.core.timing_table().map(|table| calls.map(|call| cycles_on(&call.kernel, table)).sum());
+    Ok(Measured { watched, report, kinds, estimated })
 }
 
 /// The codes of the first calibration sample.

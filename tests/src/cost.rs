@@ -16,7 +16,7 @@ use tinyc::cost::features::{Features, features};
 use tinyc::lower::KernelSet;
 use tinyc::ops;
 use tinyc::plan::assemble;
-use tinyc::target::{Core, Target, TimingTable};
+use tinyc::target::{ArchFile, Core, Target, TimingTable};
 use tinyc::verify::emulator::FirmwareOptions;
 
 /// A counted layer.
@@ -39,15 +39,19 @@ pub struct Observation {
 pub struct Machine {
     /// The chip's name.
     pub target: &'static str,
+    /// The primitives that it runs, and so the kernels that suit it.
+    pub arch: ArchFile,
     /// The cores.
     pub cores: &'static [Core],
 }
 
-/// What is fitted: each table by a chip that has the kernels of such chips.
-pub const MACHINES: [Machine; 3] = [
-    Machine { target: "stm32f411", cores: &[Core::CortexM4F] },
-    Machine { target: "stm32f103", cores: &[Core::CortexM3] },
-    Machine { target: "stm32g0b1", cores: &[Core::CortexM0Plus, Core::CortexM0] },
+/// What is fitted: each table by a chip that has the kernels of such chips, and
+/// the portable ones, which any chip can ask for, by one of them.
+pub const MACHINES: [Machine; 4] = [
+    Machine { target: "stm32f411", arch: ArchFile::CortexMDsp, cores: &[Core::CortexM4F] },
+    Machine { target: "stm32f103", arch: ArchFile::Armv7M, cores: &[Core::CortexM3] },
+    Machine { target: "stm32f103", arch: ArchFile::Portable, cores: &[Core::CortexM3] },
+    Machine { target: "stm32g0b1", arch: ArchFile::Armv6M, cores: &[Core::CortexM0Plus, Core::CortexM0] },
 ];
 
 /// Counts every layer of a model on a machine, in each of its forms.
@@ -63,6 +67,7 @@ pub fn observe(
     firmware: &FirmwareOptions,
 ) -> Result<Vec<Observation>, String> {
     let target = Target::lookup(machine.target).map_err(|error| error.to_string())?;
+    let target = Target { arch: machine.arch, ..target };
     let options = CompileOptions { kernels: target.arch.kernels(), ..options.clone() };
     let mut compiled =
         compile(model, &options, &Silent, &mut |_, _| {}).map_err(|error| error.to_string())?;

@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use tinyc::compile::{CompileOptions, Silent, compile};
-use tinyc::cost::{call_cycles, cycles_on};
+use tinyc::cost::call_cycles;
 use tinyc::lower::KernelSet;
 use tinyc::target::{Target, TimingTable};
 use tinyc::verify::emulator::{Core, FirmwareOptions};
 use tinyc_tests::benchmarks::{WATCHED, measure};
-use tinyc_tests::models::{CASES, Form};
 use tinyc_tests::needs::{self, RealModels};
 
 /// How far the estimate of a whole model may be off.
@@ -19,22 +18,18 @@ fn models_are_estimated_within_a_tenth_of_what_was_counted() {
     let Some(RealModels { models, data }) = needs::models() else { return };
     let work_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runners");
     let firmware = FirmwareOptions { work_dir, ..FirmwareOptions::default() };
-    let scratch = tempfile::tempdir().unwrap();
     for watched in WATCHED {
         if watched.core != Core::M4 || !needs::emulator(watched.core) {
             continue;
         }
-        let counted = measure(watched, &models, &data, &firmware).unwrap().report.cycles.unwrap();
-        let case = CASES.iter().find(|c| c.name == watched.model && c.form == Form::Float).unwrap();
-        let options = case.options(&data, scratch.path()).compile;
-        let compiled = compile(&case.path(&models), &options, &Silent, &mut |_, _| {}).unwrap();
-        let calls = compiled.plan.steps.iter().flat_map(|step| step.work.calls());
-        let estimated: u64 = calls.map(|call| cycles_on(&call.kernel, TimingTable::M4)).sum();
+        let measured = measure(watched, &models, &data, &firmware).unwrap();
+        let (counted, estimated) = (measured.report.cycles.unwrap(), measured.estimated.unwrap());
         let off = estimated as f64 / counted as f64 - 1.0;
         assert!(
             off.abs() <= TOLERANCE,
-            "{}: estimated {estimated}, counted {counted}: {:+.1} %; fit the cost model again",
+            "{}, {}: estimated {estimated}, counted {counted}: {:+.1} %; fit the cost model again",
             watched.model,
+            watched.opt,
             100.0 * off
         );
     }

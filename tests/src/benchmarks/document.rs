@@ -135,7 +135,7 @@ pub fn summary(all: &[Measured]) -> String {
 }
 
 fn kinds(text: &mut String, measured: &Measured) {
-    let Measured { watched, report, kinds } = measured;
+    let Measured { watched, report, kinds, .. } = measured;
     let _ = writeln!(
         text,
         "\n## {}, --opt {}\n\n| layers | number | MACs | instructions | cycles | a MAC | TFLM + CMSIS-NN | times faster | limit |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|",

@@ -102,6 +102,9 @@ fn totals(all: &[Observation], fitted: &[Fitted]) {
         for table in [TimingTable::M0, TimingTable::M0Plus, TimingTable::M3, TimingTable::M4] {
             let layers = || all.iter().filter(|one| one.table == table && one.name.starts_with(name));
             let counted: u64 = layers().map(|one| one.cycles).sum();
+            if counted == 0 {
+                continue;
+            }
             let estimated: u64 = layers().map(estimate).sum();
             let off = 100.0 * (estimated as f64 / counted as f64 - 1.0);
             println!(
