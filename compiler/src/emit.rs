@@ -5,7 +5,7 @@
 //! calibration data goes in but the quantization itself, so that a rebuild from the
 //! quantization file gives the same bytes without the data.
 
-use crate::codegen::{self, CodegenError, CrateFiles, EmitOptions, SelfTest, TargetFacts};
+use crate::codegen::{self, CodegenError, CrateFiles, EmitOptions, RamFacts, SelfTest, TargetFacts};
 use crate::compile::{Compiled, input_specs};
 use crate::samples::{SampleError, Samples};
 use crate::target::Target;
@@ -31,6 +31,19 @@ pub enum EmitError {
 /// # Errors
 /// [`EmitError`].
 pub fn emit(compiled: &Compiled, target: &Target, package: &str) -> Result<CrateFiles, EmitError> {
+    emit_with(compiled, target, package, None)
+}
+
+/// As [`emit`], with what is known of the RAM beside the arena in the README.
+///
+/// # Errors
+/// [`EmitError`].
+pub fn emit_with(
+    compiled: &Compiled,
+    target: &Target,
+    package: &str,
+    ram: Option<RamFacts>,
+) -> Result<CrateFiles, EmitError> {
     let options = EmitOptions {
         package: package.to_owned(),
         target: TargetFacts {
@@ -40,6 +53,7 @@ pub fn emit(compiled: &Compiled, target: &Target, package: &str) -> Result<Crate
         preprocessing: compiled.preprocess.clone(),
         self_test: Some(self_test(compiled)?),
         accuracy: None,
+        ram,
     };
     let mut files = codegen::generate(&compiled.plan, &compiled.module, &options)?;
     files.0.insert("model.quant.toml".to_owned(), compiled.quant_file.to_text().into_bytes());

@@ -255,6 +255,7 @@ fn emitted_sparse_forms_give_the_references_bytes() {
         preprocessing: vec![Preprocess::None],
         self_test: None,
         accuracy: None,
+        ram: None,
     };
     let files = codegen::generate(&plan, &net.module, &options).unwrap();
     let folder = tempfile::tempdir().unwrap();

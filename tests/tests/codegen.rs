@@ -22,6 +22,7 @@ fn options(package: &str) -> EmitOptions {
         preprocessing: vec![],
         self_test: None,
         accuracy: None,
+        ram: None,
     }
 }
 

@@ -95,6 +95,7 @@ fn emit(done: &Done, folder: &Path, arch: &str) -> CrateRef {
         preprocessing: vec![Preprocess::None; done.codes[0].len()],
         self_test: None,
         accuracy: None,
+        ram: None,
     };
     let files = codegen::generate(&done.compiled.plan, &done.compiled.module, &options)
         .unwrap_or_else(|e| panic!("{}: {e}", done.case.name));

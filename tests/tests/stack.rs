@@ -3,14 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
-use tinyc::compile::Silent;
+use tinyc::codegen::RamFacts;
+use tinyc::compile::{CompileOptions, Silent, compile};
+use tinyc::emit::{emit, emit_with};
 use tinyc::stack::{StackError, bound};
 use tinyc::target::Target;
+use tinyc::target::units::thousands;
 use tinyc::verify::elf::Elf;
 use tinyc::verify::emulator::{Core, Firmware, FirmwareOptions};
 use tinyc::verify::error::VerifyError;
 use tinyc::verify::harness::CrateRef;
 use tinyc::verify::validate::{ValidateOptions, validate};
+use tinyc::verify::worst_case::worst_case;
 use tinyc_tests::needs;
 
 /// The emitted API around `RUN`; the input can be changed by nothing else.
@@ -394,4 +398,33 @@ fn the_painted_stack_of_every_fixture_is_within_its_bound() {
         models += 1;
     }
     assert!(models >= 8, "{models} fixtures");
+}
+
+#[test]
+fn what_a_build_for_a_chip_says_of_its_ram_adds_up() {
+    if !needs::emulator(Core::M4) {
+        return;
+    }
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/digits/model.onnx");
+    let target = Target::lookup("stm32f411").unwrap();
+    let compile_options = CompileOptions { kernels: target.arch.kernels(), ..CompileOptions::default() };
+    let compiled = compile(&model, &compile_options, &Silent, &mut |_, _| {}).unwrap();
+    let worst = worst_case(&compiled, &target, &options()).unwrap();
+    let arena = compiled.plan.arena_bytes as u64;
+    let (stack, statics) = (u64::from(worst.stack.bytes), worst.static_bytes - arena);
+    assert!((100..1024).contains(&stack) && statics <= 16, "{worst:?}");
+    let ram = RamFacts { stack_bytes: stack, static_bytes: statics };
+    let with = emit_with(&compiled, &target, "digits", Some(ram)).unwrap();
+    let total = thousands(arena + stack + statics);
+    let line =
+        format!("| RAM in all | {total} B: the arena, {stack} B of stack at most, {statics} B of statics");
+    assert!(with.text("README.md").unwrap().contains(&line), "{line}");
+    // What is measured is what is emitted: nothing but the README tells the stack.
+    let mut without = emit(&compiled, &target, "digits").unwrap();
+    without.0.insert("README.md".to_owned(), with.0["README.md"].clone());
+    assert_eq!(with, without);
+
+    let host = Target::lookup("host").unwrap();
+    let error = worst_case(&compiled, &host, &options()).unwrap_err();
+    assert!(error.to_string().starts_with("target 'host' is no microcontroller"), "{error}");
 }

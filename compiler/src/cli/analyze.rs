@@ -19,7 +19,7 @@ use tinyc::verify::quality;
 
 use super::build::{BudgetArgs, real_samples};
 use super::progress::Bar;
-use super::shared::{QuantArgs, print_json, print_notes};
+use super::shared::{QuantArgs, print_json, print_notes, ram_facts};
 
 /// Samples on which each layer is compared with the float oracle.
 const SAMPLES: usize = 32;
@@ -32,6 +32,10 @@ pub struct AnalyzeArgs {
     /// Also say whether it fits a chip: a name that `tinyc targets` lists, or a .toml file
     #[arg(long, value_name = "NAME|FILE")]
     target: Option<String>,
+    /// Also build firmware for the target and compute its deepest stack (needs
+    /// cargo and the Rust target)
+    #[arg(long, requires = "target")]
+    stack: bool,
     #[command(flatten)]
     budgets: BudgetArgs,
     #[command(flatten)]
@@ -81,6 +85,10 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     } else {
         compiled.curve.clone()
     };
+    let ram = match &target {
+        Some(target) if args.stack => Some(ram_facts(&compiled, target)?),
+        _ => None,
+    };
     let report = AnalyzeReport::new(
         &compiled,
         &Analyzed {
@@ -90,6 +98,7 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
             curve: &curve,
             target: target.as_ref(),
             budgets: &args.budgets.budgets(),
+            stack_bytes: ram.map(|ram| ram.stack_bytes),
         },
     );
     if let Some(path) = &args.memory_map_svg {

@@ -11,7 +11,7 @@ use anyhow::bail;
 use clap::Args;
 use tinyc::codegen::{self, CodegenError};
 use tinyc::compile::{CompileOptions, Compiled, compile, input_specs, model_name};
-use tinyc::emit::emit;
+use tinyc::emit::emit_with;
 use tinyc::ir::print::print;
 use tinyc::passes::PIPELINE;
 use tinyc::report::build::Emitted;
@@ -20,7 +20,7 @@ use tinyc::samples::{SampleFile, Samples, find_beside};
 use tinyc::target::{Budget, Target};
 
 use super::progress::Bar;
-use super::shared::{QuantArgs, print_json, print_notes};
+use super::shared::{QuantArgs, print_json, print_notes, ram_facts};
 
 /// The module right after import, among the names for `--dump-ir-after`.
 const IMPORT: &str = "import";
@@ -44,6 +44,10 @@ pub struct BuildArgs {
     budgets: BudgetArgs,
     #[command(flatten)]
     quant: QuantArgs,
+    /// Also build firmware for the target and compute its deepest stack and its
+    /// RAM in all (needs cargo and the Rust target)
+    #[arg(long)]
+    stack: bool,
     /// Print the IR on standard error after a pass, or after `import`; can be repeated
     #[arg(long, value_name = "PASS")]
     dump_ir_after: Vec<String>,
@@ -85,7 +89,8 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     print_notes(&compiled);
     memory::check(&Footprint::of(&compiled.plan), &target, &budgets, Target::builtin())?;
 
-    let files = emit(&compiled, &target, &package)?;
+    let ram = args.stack.then(|| ram_facts(&compiled, &target)).transpose()?;
+    let files = emit_with(&compiled, &target, &package, ram)?;
     let out_dir =
         args.out.clone().unwrap_or_else(|| format!("{}-{}", model_name(&args.model), target.name).into());
     codegen::write::write(&out_dir, &files)?;
@@ -100,6 +105,7 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
             package: &package,
             out_dir: &out_dir,
             files: &rows,
+            ram,
         },
     );
     if args.json {

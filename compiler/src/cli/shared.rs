@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tinyc::compile::{CompileOptions, Compiled, ScaleSource};
+use tinyc::codegen::RamFacts;
+use tinyc::compile::{CompileOptions, Compiled, Progress, ScaleSource};
 use tinyc::lower::KernelSet;
 use tinyc::plan::choose::Opt;
 use tinyc::plan::strategy::Strategy;
@@ -12,6 +13,10 @@ use tinyc::quant::calibrate::Method;
 use tinyc::report::Budgets;
 use tinyc::samples::Preprocess;
 use tinyc::target::Target;
+use tinyc::verify::emulator::FirmwareOptions;
+use tinyc::verify::worst_case::worst_case;
+
+use super::progress::Bar;
 
 /// What decides the integers.
 #[derive(Debug, Args)]
@@ -87,4 +92,17 @@ pub fn print_notes(compiled: &Compiled) {
 pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     println!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
+}
+
+/// What a compiled model needs beside its arena, from firmware built for the target.
+pub fn ram_facts(compiled: &Compiled, target: &Target) -> anyhow::Result<RamFacts> {
+    let bar = Bar::default();
+    bar.start("building firmware for its stack", 1);
+    let worst = worst_case(compiled, target, &FirmwareOptions::default())?;
+    bar.finish();
+    let arena_bytes = compiled.plan.arena_bytes as u64;
+    Ok(RamFacts {
+        stack_bytes: u64::from(worst.stack.bytes),
+        static_bytes: worst.static_bytes.saturating_sub(arena_bytes),
+    })
 }

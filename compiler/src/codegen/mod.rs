@@ -58,6 +58,17 @@ pub struct EmitOptions {
     pub self_test: Option<SelfTest>,
     /// How the integers compare with the float model, for the README.
     pub accuracy: Option<Accuracy>,
+    /// What RAM it needs beside the arena, for the README.
+    pub ram: Option<RamFacts>,
+}
+
+/// RAM beside the arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RamFacts {
+    /// The deepest stack of a run.
+    pub stack_bytes: u64,
+    /// Static memory that is not the arena.
+    pub static_bytes: u64,
 }
 
 /// The chip as far as emitted code depends on it.

@@ -33,6 +33,16 @@ fn facts(text: &mut String, plan: &Plan, options: &EmitOptions, ports: &Ports) {
         grouped(plan.arena_bytes as u64),
         peak.unwrap_or_default()
     );
+    if let Some(ram) = options.ram {
+        let total = plan.arena_bytes as u64 + ram.stack_bytes + ram.static_bytes;
+        let _ = writeln!(
+            text,
+            "| RAM in all | {} B: the arena, {} B of stack at most, {} B of statics; computed from a build with opt-level 3 and link-time optimisation |",
+            grouped(total),
+            grouped(ram.stack_bytes),
+            grouped(ram.static_bytes)
+        );
+    }
     let _ = writeln!(text, "| flash | {} B of constants, and the code |", grouped(plan.weights.len() as u64));
     let _ = writeln!(text, "| multiply-accumulates | {} |", grouped(macs));
     if let Some(accuracy) = options.accuracy {

@@ -116,9 +116,9 @@ pub struct Totals {
     pub peak_activation_bytes: u64,
     /// The layer at the peak; null where no layer runs then.
     pub peak_step: Option<String>,
-    /// Greatest depth of the stack; null until it is known.
+    /// Deepest stack of any run, computed; null without `--stack`.
     pub stack_bytes: Option<u64>,
-    /// `weights_bytes + peak_activation_bytes`, and `stack_bytes` once it is known.
+    /// `weights_bytes + peak_activation_bytes`, and `stack_bytes` if it is known.
     pub peak_working_memory_bytes: u64,
     /// Bytes moved if every ONNX node ran by itself; see [`traffic`].
     pub traffic_before_fusion: Traffic,
@@ -185,6 +185,8 @@ pub struct Analyzed<'a> {
     pub target: Option<&'a Target>,
     /// Shares of its memories.
     pub budgets: &'a Budgets,
+    /// Deepest stack of any run, if it was computed.
+    pub stack_bytes: Option<u64>,
 }
 
 impl AnalyzeReport {
@@ -279,8 +281,8 @@ fn totals(
         arena_bytes: plan.arena_bytes as u64,
         peak_activation_bytes,
         peak_step: plan.peak_step.map(|id| plan.steps[id.index()].name.clone()),
-        stack_bytes: None,
-        peak_working_memory_bytes: weights_bytes + peak_activation_bytes,
+        stack_bytes: analyzed.stack_bytes,
+        peak_working_memory_bytes: weights_bytes + peak_activation_bytes + analyzed.stack_bytes.unwrap_or(0),
         traffic_before_fusion: before,
         traffic_after_fusion: after,
         traffic_saved: ratio(after.total_bytes, before.total_bytes).map(|left| 1.0 - left),

@@ -52,10 +52,19 @@ impl fmt::Display for AnalyzeReport {
         )?;
         let stack = totals
             .stack_bytes
-            .map_or_else(|| "stack not measured".to_owned(), |b| format!("stack {}", format_bytes(b)));
+            .map_or_else(|| "stack not computed".to_owned(), |b| format!("stack {}", format_bytes(b)));
         line(
             "peak working memory",
-            format!("{} = weights + activations ({stack})", format_bytes(totals.peak_working_memory_bytes)),
+            match totals.stack_bytes {
+                Some(_) => format!(
+                    "{} = weights + activations + {stack}",
+                    format_bytes(totals.peak_working_memory_bytes)
+                ),
+                None => format!(
+                    "{} = weights + activations ({stack})",
+                    format_bytes(totals.peak_working_memory_bytes)
+                ),
+            },
         )?;
         line(
             "memory traffic",

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::choices::ChoiceRow;
 use super::dead_channels::DeadChannelsRow;
 use super::memory::{self, Budgets, Footprint, MemoryUse};
+use crate::codegen::RamFacts;
 use crate::compile::{Compiled, ScaleSource};
 use crate::ir::Graph;
 use crate::plan::Plan;
@@ -45,8 +46,12 @@ pub struct BuildReport {
     pub live_bound_bytes: u64,
     /// The layer at which that sum is reached; null where no layer runs then.
     pub peak_step: Option<String>,
-    /// Greatest depth of the stack; null until it is known.
+    /// Deepest stack of any run, computed; null without `--stack`.
     pub stack_bytes: Option<u64>,
+    /// What the crate keeps in static memory beside the arena; null without `--stack`.
+    pub static_bytes: Option<u64>,
+    /// `arena_bytes + stack_bytes + static_bytes`; null without `--stack`.
+    pub ram_bytes: Option<u64>,
     /// Weights and code against the target's flash.
     pub flash: MemoryUse,
     /// The arena against the RAM region in which it lies.
@@ -167,6 +172,8 @@ pub struct Emitted<'a> {
     pub out_dir: &'a Path,
     /// Its files.
     pub files: &'a [FileRow],
+    /// RAM beside the arena, if it was computed.
+    pub ram: Option<RamFacts>,
 }
 
 impl BuildReport {
@@ -192,7 +199,9 @@ impl BuildReport {
             arena_bytes: need.arena_bytes,
             live_bound_bytes: plan.live_bound_bytes as u64,
             peak_step: need.peak_step,
-            stack_bytes: None,
+            stack_bytes: emitted.ram.map(|ram| ram.stack_bytes),
+            static_bytes: emitted.ram.map(|ram| ram.static_bytes),
+            ram_bytes: emitted.ram.map(|ram| need.arena_bytes + ram.stack_bytes + ram.static_bytes),
             flash,
             ram,
             fits: flash.fits() && ram.fits(),

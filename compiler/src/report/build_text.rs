@@ -50,7 +50,7 @@ impl fmt::Display for BuildReport {
                 verdict(&self.ram)
             ),
         )?;
-        line("stack", self.stack_bytes.map_or_else(|| "not measured".to_owned(), format_bytes))?;
+        line("stack", self.stack_text())?;
         if self.outputs.is_empty() {
             line("accuracy", "not compared with float: no samples".to_owned())?;
         }
@@ -76,6 +76,20 @@ impl fmt::Display for BuildReport {
 }
 
 impl BuildReport {
+    fn stack_text(&self) -> String {
+        match (self.stack_bytes, self.static_bytes, self.ram_bytes) {
+            (Some(stack), Some(statics), Some(ram)) => format!(
+                "{} at most; RAM in all {} = arena {} + stack {} + statics {}",
+                format_bytes(stack),
+                format_bytes(ram),
+                format_bytes(self.arena_bytes),
+                format_bytes(stack),
+                format_bytes(statics)
+            ),
+            _ => "not computed: pass --stack".to_owned(),
+        }
+    }
+
     fn scales_text(&self) -> String {
         let scales = &self.scales;
         let path = scales.path.as_deref().unwrap_or_default();

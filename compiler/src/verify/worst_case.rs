@@ -1,12 +1,51 @@
 //! The RAM that a firmware's model needs, whatever the data.
 //!
-//! In: a linked firmware. Out: [`WorstCase`]. Invariant: the stack is computed
-//! from the instructions that were linked; the firmware is not run.
+//! In: a linked firmware, or a compiled model and its target. Out:
+//! [`WorstCase`]. Invariant: the stack is computed from the instructions that
+//! were linked; the firmware is not run, and no emulator is needed.
 
 use super::elf::Elf;
-use super::emulator::{Firmware, read};
+use super::emulator::{Firmware, FirmwareOptions, read};
 use super::error::VerifyError;
+use super::validate::{ValidateError, emit, emulated_core};
+use crate::compile::Compiled;
 use crate::stack::{StackBound, bound};
+use crate::target::{Fpu, Target};
+
+/// Why the RAM of a compiled model cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum WorstCaseError {
+    /// A target without a core that firmware is built for.
+    #[error(
+        "target '{target}' is no microcontroller, whose stack could be computed: choose one (see `tinyc targets`)"
+    )]
+    NoCore {
+        /// The target's name.
+        target: String,
+    },
+    /// Emitting the crate.
+    #[error(transparent)]
+    Validate(#[from] Box<ValidateError>),
+    /// Building the firmware, or reading it.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+}
+
+/// Builds firmware around a compiled model for the target's core, and computes
+/// the RAM that it needs at most.
+///
+/// # Errors
+/// [`WorstCaseError`].
+pub fn worst_case(
+    compiled: &Compiled,
+    target: &Target,
+    options: &FirmwareOptions,
+) -> Result<WorstCase, WorstCaseError> {
+    let core = emulated_core(target).ok_or_else(|| WorstCaseError::NoCore { target: target.name.clone() })?;
+    let emitted = emit(compiled, target, &options.work_dir).map_err(Box::new)?;
+    let options = FirmwareOptions { soft_float: target.core.fpu() == Fpu::None, ..options.clone() };
+    Ok(Firmware::build(&emitted, core, options)?.worst_case()?)
+}
 
 /// RAM by what needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]

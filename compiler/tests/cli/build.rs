@@ -178,3 +178,13 @@ fn speed_takes_faster_kernels_within_the_flash_and_says_which() {
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.stderr.contains("'fast' is no goal; use speed, balanced or size"), "{}", wrong.stderr);
 }
+
+#[test]
+fn the_stack_needs_a_chip() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let model = fixture("digits/model.onnx");
+    let error = tinyc(&["build", &model, "--target", "host", "--stack", "-o", text(&out)]).error();
+    assert!(error.contains("target 'host' is no microcontroller"), "{error}");
+    assert!(!out.exists());
+}
