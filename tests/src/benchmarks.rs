@@ -170,7 +170,10 @@ pub fn measure(
 }
 
 /// The codes of the first calibration sample.
-fn sample(compiled: &Compiled, options: &CompileOptions) -> Result<Vec<i8>, tinyc::samples::SampleError> {
+pub(crate) fn sample(
+    compiled: &Compiled,
+    options: &CompileOptions,
+) -> Result<Vec<i8>, tinyc::samples::SampleError> {
     let path = options.calib.clone().unwrap_or_default();
     let specs = input_specs(&compiled.module);
     let samples = Samples::bind(SampleFile::open(&path)?, &specs, &compiled.quant_file.preprocess)?;

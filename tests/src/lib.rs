@@ -5,3 +5,4 @@ pub mod cost;
 pub mod models;
 pub mod needs;
 pub mod onnx;
+pub mod ram;

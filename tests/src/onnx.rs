@@ -12,6 +12,7 @@ mod case;
 mod conv;
 mod dense;
 mod fold;
+mod mobilenet;
 mod norm;
 mod pool;
 mod quantized;
@@ -21,6 +22,7 @@ mod unary;
 
 pub use build::{ModelBuilder, random};
 pub use case::{Agreement, Case, InputSpec, Oracle};
+pub use mobilenet::mobilenet_v2;
 pub use tensor::{tensor_f32, tensor_i8, tensor_i32, tensor_i64, tensor_u8};
 
 /// All cases, grouped by operator family, in a fixed order.

@@ -98,6 +98,12 @@ impl ModelBuilder {
         self.again("")
     }
 
+    /// Pushes the last value once more: for two operators to take.
+    pub fn double(self) -> Self {
+        let last = self.pending.last().expect("double() follows a value").clone();
+        self.again(&last)
+    }
+
     /// Exchanges the last two values pushed.
     pub fn swap(mut self) -> Self {
         let len = self.pending.len();
