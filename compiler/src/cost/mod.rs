@@ -4,7 +4,7 @@
 //! cycles. Invariant: the estimate depends on nothing else, in integers alone,
 //! so that choices which follow from it are the same on every machine.
 //!
-//! An estimate is a sum: what a kernel does, by [`features`], times the cycles
+//! An estimate is a sum: what a kernel does, by `features`, times the cycles
 //! of one of each. Those are fitted to counted runs, and generated: see
 //! `coefficients.rs`. They hold for memory that never waits.
 

@@ -5,8 +5,8 @@
 //! channels added. Invariant: for every input the codes of the graph's outputs and
 //! of all channels that stay are what they were; docs/numerics.md, "Dead channels".
 //!
-//! [`ranges`] bounds the codes of every channel, [`keep`] decides which stay,
-//! [`shrink`] takes the others out.
+//! `ranges` bounds the codes of every channel, `keep` decides which stay,
+//! `shrink` takes the others out.
 
 mod keep;
 mod ranges;

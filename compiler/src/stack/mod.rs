@@ -7,8 +7,8 @@
 //! through a register, a frame whose size is no constant.
 //!
 //! Each function is walked from its first instruction along every branch
-//! ([`walk`]), with the depth of the stack known at each instruction; the
-//! decoders ([`thumb`], [`riscv`]) say what an instruction does to the stack
+//! (`walk`), with the depth of the stack known at each instruction; the
+//! decoders (`thumb`, `riscv`) say what an instruction does to the stack
 //! pointer and where it continues. The calls make a graph without a cycle;
 //! the bound is its longest path.
 

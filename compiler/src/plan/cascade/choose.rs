@@ -1,6 +1,6 @@
 //! Ways to run a schedule in little RAM, and what each costs.
 //!
-//! In: a [`Problem`]. Out: [`Candidate`]s: order, offsets, bytes, estimated cycles.
+//! In: a `Problem`. Out: [`Candidate`]s: order, offsets, bytes, estimated cycles.
 //! Invariant: a candidate's bytes are those of a real placement, never an estimate.
 
 use super::cuts::best_cuts;
