@@ -8,7 +8,9 @@ use ndarray_npy::NpzReader;
 use tinyc::compile::{CompileOptions, Silent, compile};
 use tinyc::lower::Kernel;
 use tinyc::onnx::oracle::Oracle;
+use tinyc::plan::Work;
 use tinyc::plan::choose::{Choice, Opt};
+use tinyc::plan::strategy::Strategy;
 use tinyc::target::Target;
 use tinyc::verify::emulator::Core;
 use tinyc::verify::metrics::{Metric, Sqnr};
@@ -59,6 +61,31 @@ fn residual_with_its_fastest_kernels() {
     assert_eq!(compiled.choices.iter().filter(transformed).count(), 2);
     let report = validate_compiled(&compiled, &options, &Silent).unwrap();
     assert!(report.identical, "{report}");
+}
+
+/// Layers that run row by row, with assembly and without.
+#[test]
+fn cascades_compute_the_same_bytes_on_emulated_cores() {
+    for (name, core) in [("stm32f411", Core::M4), ("stm32g0b1", Core::M0)] {
+        for fixture_name in ["residual", "depthwise"] {
+            let target = Target::lookup(name).unwrap();
+            let mut options = ValidateOptions::new(target, &fixture(fixture_name).join("model.calib.npz"));
+            options.compile.strategy = Strategy::Min;
+            options.samples = Some(8);
+            options.cores = needs::emulators(&[core]);
+            options.emulate_samples = 4;
+            options.host.work_dir = work_dir();
+            options.firmware.work_dir = work_dir();
+            let model = fixture(fixture_name).join("model.onnx");
+            let compiled = compile(&model, &options.compile, &Silent, &mut |_, _| {}).unwrap();
+            assert!(compiled.plan.steps.iter().any(|step| matches!(step.work, Work::Rows(_))));
+            let report = validate_compiled(&compiled, &options, &Silent).unwrap();
+            assert!(report.identical, "{name}: {report}");
+            for one in &report.emulated {
+                assert!(one.stack_bytes as u64 <= one.stack_bound_bytes, "{report}");
+            }
+        }
+    }
 }
 
 /// The kernels that cores without DSP instructions have for themselves.
