@@ -11,6 +11,7 @@
 
 #[path = "../../../compiler/src/verify/firmware/arch_arm.rs"]
 mod arch;
+mod harness;
 mod elementwise;
 #[allow(dead_code)]
 #[path = "../../../compiler/src/verify/firmware/semihosting.rs"]
@@ -33,40 +34,12 @@ mod plain {
     pub use tinyc_runtime::{requant, rows, view};
 }
 
-use core::panic::PanicInfo;
-use semihosting::{exit, print, print_fact, print_number};
+use harness::{Rng, fault, stack_bounds};
+use semihosting::{exit, print, print_fact};
 use tinyc_runtime::arch::{cortex_m_dsp as fast, portable};
 use tinyc_runtime::kernels;
 use tinyc_runtime::requant::Out;
 use tinyc_runtime::view::{Bytes, Consts};
-
-unsafe extern "C" {
-    static _stack_limit: u8;
-    static _stack_top: u8;
-}
-
-/// The lowest address of the stack, and the one past its end.
-pub fn stack_bounds() -> (usize, usize) {
-    ((&raw const _stack_limit).addr(), (&raw const _stack_top).addr())
-}
-
-/// Ends a run that faulted.
-pub fn fault(cause: u32, pc: u32) -> ! {
-    print(c"fault ");
-    print_number(cause, 10);
-    print(c" pc 0x");
-    print_number(pc, 16);
-    print(c"\n");
-    exit(false)
-}
-
-#[panic_handler]
-fn panic(info: &PanicInfo) -> ! {
-    print(c"panic at line ");
-    print_number(info.location().map_or(0, |place| place.line()), 10);
-    print(c"\n");
-    exit(false)
-}
 
 const ARENA: usize = 16384;
 const STREAM: usize = 32768;
@@ -79,25 +52,6 @@ struct Memory {
 }
 
 static mut MEMORY: Memory = Memory { fast: [0; ARENA], portable: [0; ARENA], stream: [0; STREAM] };
-
-struct Rng(u32);
-
-impl Rng {
-    fn bits(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 17;
-        self.0 ^= self.0 << 5;
-        self.0.wrapping_mul(0x9E37_79B1)
-    }
-
-    fn size(&mut self, low: usize, high: usize) -> usize {
-        low + (self.bits() >> 8) as usize % (high - low + 1)
-    }
-
-    fn chance(&mut self, one_in: u32) -> bool {
-        (self.bits() >> 8).is_multiple_of(one_in)
-    }
-}
 
 impl Memory {
     /// The same random bytes in both arenas; now and then all inputs at an end.

@@ -12,6 +12,7 @@
 #[cfg_attr(target_arch = "arm", path = "../../../compiler/src/verify/firmware/arch_arm.rs")]
 #[cfg_attr(target_arch = "riscv32", path = "../../../compiler/src/verify/firmware/arch_riscv.rs")]
 mod arch;
+mod harness;
 #[allow(dead_code)]
 #[path = "../../../compiler/src/verify/firmware/semihosting.rs"]
 mod semihosting;
@@ -32,40 +33,14 @@ mod plain {
     pub use tinyc_runtime::{requant, rows, view};
 }
 
-use core::panic::PanicInfo;
-use semihosting::{exit, print, print_fact, print_number};
+#[cfg(target_arch = "arm")]
+use harness::stack_bounds;
+use harness::{Rng, fault};
+use semihosting::{exit, print, print_fact};
 use tinyc_runtime::arch::{self as fast, portable};
 use tinyc_runtime::kernels;
 use tinyc_runtime::requant::Out;
 use tinyc_runtime::view::{Bytes, Consts};
-
-unsafe extern "C" {
-    static _stack_limit: u8;
-    static _stack_top: u8;
-}
-
-/// The lowest address of the stack, and the one past its end.
-pub fn stack_bounds() -> (usize, usize) {
-    ((&raw const _stack_limit).addr(), (&raw const _stack_top).addr())
-}
-
-/// Ends a run that faulted.
-pub fn fault(cause: u32, pc: u32) -> ! {
-    print(c"fault ");
-    print_number(cause, 10);
-    print(c" pc 0x");
-    print_number(pc, 16);
-    print(c"\n");
-    exit(false)
-}
-
-#[panic_handler]
-fn panic(info: &PanicInfo) -> ! {
-    print(c"panic at line ");
-    print_number(info.location().map_or(0, |place| place.line()), 10);
-    print(c"\n");
-    exit(false)
-}
 
 const ARENA: usize = 16384;
 const CONSTS: usize = 8192;
@@ -79,24 +54,7 @@ struct Memory {
 
 static mut MEMORY: Memory = Memory { fast: [0; ARENA], portable: [0; ARENA], consts: [0; CONSTS] };
 
-struct Rng(u32);
-
 impl Rng {
-    fn bits(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 17;
-        self.0 ^= self.0 << 5;
-        self.0.wrapping_mul(0x9E37_79B1)
-    }
-
-    fn size(&mut self, low: usize, high: usize) -> usize {
-        low + (self.bits() >> 8) as usize % (high - low + 1)
-    }
-
-    fn chance(&mut self, one_in: u32) -> bool {
-        (self.bits() >> 8).is_multiple_of(one_in)
-    }
-
     fn out(&mut self) -> Out {
         let lo = self.size(0, 255);
         let hi = self.size(lo, 255) as i32 - 128;
