@@ -20,7 +20,7 @@ use crate::samples::{
     InputQuant, InputSpec, Preprocess, SampleError, SampleFile, Samples, find_beside, sha256_hex,
 };
 use crate::verify::quality::{self, OutputQuality};
-use crate::{Module, Ports};
+use crate::{Feed, Module, Ports};
 
 /// Samples on which the output is compared with the float oracle after a build.
 const QUALITY_SAMPLES: usize = 32;
@@ -54,13 +54,21 @@ pub struct CompileOptions {
     pub strategy: Strategy,
     /// What the chip offers, its budgets applied.
     pub limits: Limits,
+    /// How the caller hands the input over.
+    pub feed: Feed,
 }
 
 impl CompileOptions {
     /// What of it planning asks for.
     #[must_use]
     pub fn asked(&self) -> strategy::Asked {
-        strategy::Asked { kernels: self.kernels, opt: self.opt, limits: self.limits, strategy: self.strategy }
+        strategy::Asked {
+            kernels: self.kernels,
+            opt: self.opt,
+            limits: self.limits,
+            strategy: self.strategy,
+            feed: self.feed,
+        }
     }
 }
 
@@ -182,7 +190,7 @@ pub fn compile(
     observe("import", &module);
     let recorded = options.quant.as_deref().map(|path| QuantFile::read(path, &model_sha256)).transpose()?;
     let no_softmax = recorded.as_ref().map_or(options.no_softmax, |r| r.no_softmax);
-    let taken = Taken { no_softmax, keep_dead_channels: options.keep_dead_channels };
+    let taken = Taken { no_softmax, keep_dead_channels: options.keep_dead_channels, feed: options.feed };
     let context = taken.context(Scales::Unknown);
     passes::run_half(&mut module, Half::Float, &context, |pass, m| observe(pass.name, m))?;
 
@@ -243,17 +251,18 @@ pub fn compile(
     Ok(Compiled { source, module, plan, choices, opt, curve, quant_file, preprocess, scales, quality })
 }
 
-/// What is taken out of the graph, and what is not.
+/// What is taken out of the graph, what is not, and how its input comes.
 #[derive(Debug, Clone, Copy)]
 struct Taken {
     no_softmax: bool,
     keep_dead_channels: bool,
+    feed: Feed,
 }
 
 impl Taken {
     fn context(self, scales: Scales<'_>) -> Context<'_> {
-        let Taken { no_softmax, keep_dead_channels } = self;
-        Context { no_softmax, keep_dead_channels, scales }
+        let Taken { no_softmax, keep_dead_channels, feed } = self;
+        Context { no_softmax, keep_dead_channels, feed, scales }
     }
 }
 
@@ -329,7 +338,7 @@ pub fn input_specs(module: &Module) -> Vec<InputSpec> {
         .zip(&module.graph.inputs)
         .map(|(port, &id)| InputSpec {
             name: port.name.clone(),
-            shape: module.graph.shape(id).0.clone(),
+            shape: port.shape.clone().unwrap_or_else(|| module.graph.shape(id).0.clone()),
             quant: module
                 .given
                 .activation(&module.graph, id)

@@ -56,3 +56,34 @@ pub struct Ports {
     /// Outputs.
     pub outputs: Vec<onnx::Port>,
 }
+
+/// How the caller hands the input over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Feed {
+    /// All of it before a run.
+    #[default]
+    Whole,
+    /// Row by row; what a row makes possible is computed before the next one.
+    Rows,
+}
+
+impl std::str::FromStr for Feed {
+    type Err = String;
+
+    fn from_str(given: &str) -> Result<Self, Self::Err> {
+        match given {
+            "whole" => Ok(Feed::Whole),
+            "rows" => Ok(Feed::Rows),
+            other => Err(format!("'{other}' is no way to feed an input: use whole or rows")),
+        }
+    }
+}
+
+impl std::fmt::Display for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Feed::Whole => "whole",
+            Feed::Rows => "rows",
+        })
+    }
+}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use tinyc::Feed;
 use tinyc::codegen::RamFacts;
 use tinyc::compile::{CompileOptions, Compiled, Progress, ScaleSource};
 use tinyc::lower::KernelSet;
@@ -70,6 +71,7 @@ impl QuantArgs {
             kernels: target.map_or_else(KernelSet::default, |target| target.arch.kernels()),
             opt: self.opt,
             strategy: self.ram_strategy,
+            feed: Feed::Whole,
             limits: target.map(|target| Budgets::default().limits(target)).unwrap_or_default(),
         })
     }

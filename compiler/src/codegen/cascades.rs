@@ -13,7 +13,7 @@ use super::names::plain;
 use super::tokens::{docs, ident, number};
 use crate::Module;
 use crate::lower::Kernel;
-use crate::plan::{BufferKind, Cascade, Plan, RowWork, Step, Time, family};
+use crate::plan::{BufferKind, Cascade, Plan, RowWork, Step, StepId, Time, family};
 
 /// The tables of rows.
 pub fn tables(plan: &Plan, module: &Module) -> TokenStream {
@@ -181,7 +181,8 @@ pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
 pub fn remains(plan: &Plan, cascade: &Cascade, step: &Step) -> bool {
     let steps = cascade.first.index()..cascade.first.index() + cascade.stages;
     let events = plan.events();
-    let end = events.iter().rposition(|e| steps.contains(&e.step().index())).map_or(0, |last| last + 1);
+    let inside = |step: StepId| steps.contains(&step.index());
+    let end = events.iter().rposition(|e| e.step().is_some_and(inside)).map_or(0, |last| last + 1);
     let mut bytes = 0;
     let lives = plan.buffers.iter().all(|buffer| match &buffer.kind {
         BufferKind::Values(values) | BufferKind::Row { values, .. } if values.contains(&step.output) => {

@@ -7,6 +7,7 @@
 mod align_scales;
 mod drop_softmax;
 mod edit;
+mod feed_rows;
 mod fold_affine;
 mod fuse_clamp;
 mod fuse_pad;
@@ -19,6 +20,7 @@ pub mod remove_dead_channels;
 mod remove_noops;
 mod sink_transposes;
 
+use crate::Feed;
 use crate::Module;
 use crate::ir::verify::verify;
 use crate::quant::calibrate::Ranges;
@@ -31,6 +33,8 @@ pub struct Context<'a> {
     pub no_softmax: bool,
     /// Leave channels in that do not matter for the outputs.
     pub keep_dead_channels: bool,
+    /// How the caller hands the input over.
+    pub feed: Feed,
     /// Where the scales of activations come from; needed by the integer half.
     pub scales: Scales<'a>,
 }
@@ -148,6 +152,12 @@ pub const PIPELINE: &[Pass] = &[
         half: Half::Integer,
         why: "channels that nobody reads or that are always one code; last, because only the integers tell, and tiny weights become zeros",
         run: remove_dead_channels::run,
+    },
+    Pass {
+        name: "feed_rows",
+        half: Half::Integer,
+        why: "an input that is pushed row by row comes channel-last, without the turn in front of it; after the scales, which samples of the file's own shape gave",
+        run: feed_rows::run,
     },
 ];
 

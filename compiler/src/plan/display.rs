@@ -68,6 +68,11 @@ impl fmt::Display for Plan {
                 writeln!(f, "\n      {}", family::params_text(&call.kernel))?;
             }
         }
+        if let Some(pushed) = &self.pushed {
+            write!(f, "  pushed, {} rows, table {}; steps after each:", pushed.rows, pushed.table)?;
+            pushed.after.iter().try_for_each(|count| write!(f, " {count}"))?;
+            writeln!(f)?;
+        }
         for cascade in &self.cascades {
             write!(
                 f,

@@ -23,7 +23,7 @@ mod weights;
 use std::collections::BTreeMap;
 
 pub use ids::{ArenaRange, BufferId, ConstRange, StepId, Time};
-pub use rows::{Cascade, Event, RowTable, RowWork};
+pub use rows::{Cascade, Event, Pushed, RowTable, RowWork};
 
 use crate::Module;
 use crate::ir::{NodeId, QuantParams, Shape, ValueId};
@@ -43,6 +43,9 @@ pub struct Plan {
     pub cascades: Vec<Cascade>,
     /// Where the rows lie that those steps read and write.
     pub row_tables: Vec<RowTable>,
+    /// The input that the caller pushes row by row; `None` where it writes all inputs
+    /// before a run.
+    pub pushed: Option<Pushed>,
     /// The buffers of the arena.
     pub buffers: Vec<Buffer>,
     /// Size of the arena: inputs, outputs, everything between and scratch.
@@ -204,7 +207,7 @@ pub struct IoPlan {
     pub name: String,
     /// Dimensions as the caller sees them.
     pub shape: Shape,
-    /// Where it lies.
+    /// Where it lies; of a pushed input, from its lowest row to its highest.
     pub range: ArenaRange,
     /// What its codes mean.
     pub params: QuantParams,
@@ -225,6 +228,12 @@ pub enum PlanError {
         op: String,
         /// Why.
         source: LowerError,
+    },
+    /// A model whose input cannot be pushed row by row.
+    #[error("the input cannot be pushed row by row: {reason}; build without --input rows")]
+    Rows {
+        /// Which node is in the way, and why.
+        reason: String,
     },
     /// A plan that its own verifier refuses.
     #[error("tinyc bug: the plan violates {0}; please report it with the model")]
@@ -328,6 +337,7 @@ pub fn assemble(module: &Module, steps: Vec<(NodeId, Lowered)>) -> Result<Plan, 
         steps,
         cascades: Vec::new(),
         row_tables: Vec::new(),
+        pushed: None,
         buffers: lives.buffers,
         arena_bytes: packing.total_bytes,
         live_bound_bytes,

@@ -28,11 +28,17 @@ pub fn run(plan: &Plan) -> Result<(), String> {
     let mut replay = Replay { tags: Tags::default(), content: BTreeMap::new() };
     for input in &plan.inputs {
         replay.content.insert(input.value, input.value);
+        if plan.pushed.is_some() {
+            // Rows are written when they are pushed, one after the other.
+            continue;
+        }
         replay.tags.write(input.range.offset, input.range.bytes, Tag::of(input.value, 0, input.range.offset));
     }
     for event in plan.events() {
-        let step = &plan.steps[event.step().index()];
-        replay.event(plan, step, &event)?;
+        match event.step() {
+            Some(step) => replay.event(plan, &plan.steps[step.index()], &event)?,
+            None => replay.push(plan, &event)?,
+        }
     }
     for output in &plan.outputs {
         let whole = Operand { value: output.value, range: output.range };
@@ -50,6 +56,16 @@ struct Replay {
 }
 
 impl Replay {
+    /// The caller pushes a row.
+    fn push(&mut self, plan: &Plan, event: &Event) -> Result<(), String> {
+        let (Event::Push(row), Some(pushed), [input]) = (event, &plan.pushed, plan.inputs.as_slice()) else {
+            return Err("(11) a row is pushed into no input".to_string());
+        };
+        let place = plan.row_tables[pushed.table].row(*row);
+        self.tags.write(place.offset, place.bytes, Tag::of(input.value, row * place.bytes, place.offset));
+        Ok(())
+    }
+
     fn event(&mut self, plan: &Plan, step: &Step, event: &Event) -> Result<(), String> {
         let name = &step.name;
         match (&step.work, event) {

@@ -5,6 +5,7 @@
 //! [`RowTable`]; rows of a tensor may lie anywhere. Invariant: an order is constant,
 //! so that everything about it can be proven when the plan is made.
 
+use std::iter::Peekable;
 use std::ops::Range;
 
 use super::{ArenaRange, Plan, PlannedCall, StepId};
@@ -75,9 +76,23 @@ pub struct Cascade {
     pub order: Vec<(u16, u16)>,
 }
 
+/// An input of which the caller pushes row after row into the plan's first cascade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushed {
+    /// Where its rows lie, by position in [`Plan::row_tables`]. Rows behind the
+    /// table's end are read by nobody, and kept nowhere.
+    pub table: usize,
+    /// Rows of the input.
+    pub rows: usize,
+    /// How many entries of the cascade's order run after each row of the table.
+    pub after: Vec<u16>,
+}
+
 /// What happens at a moment of a plan; the first is moment 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// The caller pushes a row of the input.
+    Push(usize),
     /// A step on whole tensors, or a view.
     Step(StepId),
     /// A step makes some of its rows.
@@ -85,10 +100,11 @@ pub enum Event {
 }
 
 impl Event {
-    /// The step.
-    pub fn step(&self) -> StepId {
+    /// The step; `None` for what the caller does.
+    pub fn step(&self) -> Option<StepId> {
         match self {
-            Event::Step(step) | Event::Rows(step, _) => *step,
+            Event::Push(_) => None,
+            Event::Step(step) | Event::Rows(step, _) => Some(*step),
         }
     }
 }
@@ -105,15 +121,35 @@ impl Plan {
                 continue;
             };
             let mut next = vec![0; cascade.stages];
-            for &(stage, count) in &cascade.order {
+            let mut pushes = self.pushes(cascade);
+            for (position, &(stage, count)) in cascade.order.iter().enumerate() {
+                while let Some((row, _)) = pushes.next_if(|(_, first)| *first == position) {
+                    events.push(Event::Push(row));
+                }
                 let stage = usize::from(stage);
                 let units = next[stage]..next[stage] + usize::from(count);
                 next[stage] = units.end;
                 events.push(Event::Rows(StepId::of(index + stage), units));
             }
+            events.extend(pushes.map(|(row, _)| Event::Push(row)));
             index += cascade.stages.max(1);
         }
         events
+    }
+
+    /// The rows that are pushed into a cascade, each with the first entry of the order that runs after it.
+    fn pushes(&self, cascade: &Cascade) -> Peekable<impl Iterator<Item = (usize, usize)>> {
+        let pushed = self.pushed.iter().filter(|_| cascade.first.index() == 0);
+        let mut first = 0;
+        pushed
+            .flat_map(|pushed| &pushed.after)
+            .enumerate()
+            .map(move |(row, &count)| {
+                let position = first;
+                first += usize::from(count);
+                (row, position)
+            })
+            .peekable()
     }
 
     /// The cascade that begins at a step.

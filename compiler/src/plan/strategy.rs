@@ -10,9 +10,9 @@ use std::str::FromStr;
 use super::cascade::{self, Candidates, choose::Candidate};
 use super::choose::{Choice, Formed, Limits, Opt, formed};
 use super::{Plan, PlanError, Work};
-use crate::Module;
 use crate::cost;
 use crate::lower::KernelSet;
+use crate::{Feed, Module};
 
 /// What matters more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,6 +81,8 @@ pub struct Asked {
     pub limits: Limits,
     /// RAM against speed.
     pub strategy: Strategy,
+    /// How the caller hands the input over.
+    pub feed: Feed,
 }
 
 /// A plan and what it was chosen from.
@@ -107,16 +109,18 @@ pub fn choose(
     let limit =
         asked.limits.ram_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     let enough = formed.plan.arena_bytes <= limit;
-    if asked.strategy == Strategy::Fast || (asked.strategy == Strategy::Auto && enough) {
+    let whole = asked.feed == Feed::Whole;
+    if whole && (asked.strategy == Strategy::Fast || (asked.strategy == Strategy::Auto && enough)) {
         return Ok(Chosen { plan: formed.plan, choices: formed.choices, curve: Curve::new() });
     }
-    let survey = Survey::new(module, formed, asked.kernels);
+    let survey = Survey::new(module, formed, asked)?;
     let point = match asked.strategy {
         Strategy::Min => smallest(&survey.curve),
         Strategy::Balanced => {
             fastest_within(&survey.curve, survey.curve[smallest(&survey.curve)].arena_bytes * 3 / 2)
         }
-        Strategy::Fast | Strategy::Auto => fastest_within(&survey.curve, limit),
+        Strategy::Fast => fastest_within(&survey.curve, usize::MAX),
+        Strategy::Auto => fastest_within(&survey.curve, limit),
     };
     survey.take(module, point)
 }
@@ -127,7 +131,7 @@ pub fn choose(
 /// As [`super::plan`].
 pub fn all(module: &Module, asked: Asked, flash_bytes: &dyn Fn(&Plan) -> u64) -> Result<Curve, PlanError> {
     let formed = formed(module, asked.kernels, asked.opt, asked.limits, flash_bytes)?;
-    Ok(Survey::new(module, formed, asked.kernels).curve)
+    Ok(Survey::new(module, formed, asked)?.curve)
 }
 
 /// Where the plan of a point comes from.
@@ -150,11 +154,19 @@ struct Survey {
 }
 
 impl Survey {
-    fn new(module: &Module, formed: Formed, kernels: KernelSet) -> Survey {
-        let plain = cascade::candidates(module, &formed.plain_steps, kernels);
+    fn new(module: &Module, formed: Formed, asked: Asked) -> Result<Survey, PlanError> {
+        let kernels = asked.kernels;
+        let of = |steps| match asked.feed {
+            Feed::Whole => Ok(cascade::candidates(module, steps, kernels)),
+            Feed::Rows => cascade::pushed_candidates(module, steps, kernels),
+        };
+        let plain = of(&formed.plain_steps)?;
         let differs = formed.steps != formed.plain_steps;
-        let formed_rows = differs.then(|| cascade::candidates(module, &formed.steps, kernels));
-        let mut points = vec![(whole_point(&formed.plan, kernels), Source::Whole)];
+        let formed_rows = differs.then(|| of(&formed.steps)).transpose()?;
+        let mut points = Vec::new();
+        if asked.feed == Feed::Whole {
+            points.push((whole_point(&formed.plan, kernels), Source::Whole));
+        }
         for (candidates, is_plain) in [(Some(&plain), true), (formed_rows.as_ref(), false)] {
             for (candidate, c) in candidates.iter().flat_map(|c| &c.list).enumerate() {
                 points.push((point(c), Source::Rows { plain: is_plain, candidate }));
@@ -169,7 +181,7 @@ impl Survey {
             keeps
         });
         let (curve, sources) = points.into_iter().unzip();
-        Survey { formed, plain, formed_rows, curve, sources }
+        Ok(Survey { formed, plain, formed_rows, curve, sources })
     }
 
     fn take(self, module: &Module, index: usize) -> Result<Chosen, PlanError> {

@@ -19,13 +19,16 @@
 //!     inside the arena, those that must follow each other do, and every one that
 //!     its units read or write has a place. Each cascade's order runs every unit
 //!     of each of its steps.
+//! 11. Of an input that is pushed, every row that anybody reads has a place inside
+//!     the arena, the first step begins a cascade, and what runs after the rows is,
+//!     all together, that cascade's order.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{
-    ArenaRange, Buffer, BufferKind, Cascade, Event, Plan, PlannedCall, RowWork, Step, StepId, Time, Work,
-    replay,
+    ArenaRange, Buffer, BufferKind, Cascade, Event, Plan, PlannedCall, Pushed, RowWork, Step, StepId, Time,
+    Work, replay,
 };
 use crate::ir::ValueId;
 
@@ -36,7 +39,8 @@ use crate::ir::ValueId;
 /// tinyc, never of the model.
 pub fn verify(plan: &Plan) -> Result<(), String> {
     let placed = buffers(plan)?;
-    for (index, input) in plan.inputs.iter().enumerate() {
+    plan.pushed.iter().try_for_each(|input| pushed(plan, input))?;
+    for (index, input) in plan.inputs.iter().enumerate().filter(|_| plan.pushed.is_none()) {
         live(&placed, plan, input.value, input.range, Time::START)?;
         if plan.inputs[..index].iter().any(|other| other.range.overlaps(&input.range)) {
             return Err(format!("(9) input '{}' overlaps another input", input.name));
@@ -48,7 +52,7 @@ pub fn verify(plan: &Plan) -> Result<(), String> {
         live(&placed, plan, output.value, output.range, Time::end(events.len()))?;
     }
     for (moment, event) in events.iter().enumerate() {
-        let id = event.step();
+        let Some(id) = event.step() else { continue };
         let step = &plan.steps[id.index()];
         match (&step.work, event) {
             (Work::Rows(work), Event::Rows(_, units)) => adjacent(plan, step, work, units)?,
@@ -228,6 +232,26 @@ fn adjacent(plan: &Plan, step: &Step, work: &RowWork, units: &Range<usize>) -> R
         }
     }
     Ok(())
+}
+
+/// Property 11.
+fn pushed(plan: &Plan, pushed: &Pushed) -> Result<(), String> {
+    let fails = |reason: &str| Err(format!("(11) the pushed input {reason}"));
+    let ([input], Some(table)) = (plan.inputs.as_slice(), plan.row_tables.get(pushed.table)) else {
+        return fails("is not the only one, or has no rows");
+    };
+    if table.row_bytes * pushed.rows != input.shape.elements() || table.value != input.value {
+        return fails("has rows that are not its own");
+    }
+    let inside = table.offsets.iter().all(|offset| offset + table.row_bytes <= plan.arena_bytes);
+    if !inside || !table.fits() || table.offsets.len() != pushed.after.len() || pushed.after.is_empty() {
+        return fails("has rows without a place");
+    }
+    let runs: usize = pushed.after.iter().map(|&count| usize::from(count)).sum();
+    match plan.cascade_at(0) {
+        Some(cascade) if cascade.order.len() == runs && pushed.after.len() <= pushed.rows => Ok(()),
+        _ => fails("does not run its cascade"),
+    }
 }
 
 /// Property 10 of a cascade.

@@ -108,8 +108,12 @@ impl MemoryMap {
             plan.buffers.iter().map(|buffer| row(plan, buffer, &mut groups)).collect();
         let mut own: Vec<Vec<usize>> = vec![Vec::new(); plan.steps.len()];
         let events = plan.events();
+        let mut pushes = Vec::new();
         for (index, event) in events.iter().enumerate() {
-            own[event.step().index()].push(index + 1);
+            match event.step() {
+                Some(step) => own[step.index()].push(index + 1),
+                None => pushes.push(index + 1),
+            }
         }
         let live = live_bytes(&buffers, events.len() + 2);
         let caller = |moment: usize| MapStep {
@@ -122,7 +126,14 @@ impl MemoryMap {
             peak: plan.peak_step.is_none() && live[moment] == plan.live_bound_bytes,
             makes: None,
         };
-        let mut steps = vec![caller(Time::START.index())];
+        // The caller writes the inputs before everything else, or row by row in between.
+        let fullest = pushes.iter().copied().rev().max_by_key(|&moment| live[moment]);
+        let mut steps = vec![MapStep {
+            first: Time::START.index(),
+            last: pushes.last().copied().unwrap_or(Time::START.index()),
+            by_rows: !pushes.is_empty(),
+            ..caller(fullest.unwrap_or(Time::START.index()))
+        }];
         for (index, step) in plan.steps.iter().enumerate() {
             // Of equally full moments the first; every step has at least one.
             let fullest = own[index].iter().copied().rev().max_by_key(|&moment| live[moment]);

@@ -28,21 +28,39 @@ pub struct OutputQuality {
     pub diff: OutputDiff,
 }
 
-/// The codes of a sample for each input.
+/// The codes of a sample for each input, in the order in which the module reads them.
 pub fn input_codes(module: &Module, samples: &Samples, index: usize) -> Vec<Vec<i8>> {
     module
         .graph
         .inputs
         .iter()
         .enumerate()
-        .map(|(i, &id)| match samples.codes(index, i) {
-            Some(codes) => codes,
-            None => {
-                let params = module.quant.activation(id);
-                samples.sample(index, i).iter().map(|&x| params.quantize(x)).collect()
+        .map(|(i, &id)| {
+            let codes = match samples.codes(index, i) {
+                Some(codes) => codes,
+                None => {
+                    let params = module.quant.activation(id);
+                    samples.sample(index, i).iter().map(|&x| params.quantize(x)).collect()
+                }
+            };
+            let order = module.graph.value(id).origin.as_ref().and_then(|origin| origin.order.as_ref());
+            match order.filter(|order| !order.is_sorted()) {
+                Some(order) => turned(codes, &samples.spec(i).shape, order),
+                None => codes,
             }
         })
         .collect()
+}
+
+/// The codes of a tensor of a shape, transposed.
+fn turned(codes: Vec<i8>, shape: &[usize], order: &[usize]) -> Vec<i8> {
+    match ArrayD::from_shape_vec(shape, codes) {
+        Ok(tensor) if shape.len() == order.len() => {
+            tensor.view().permuted_axes(order).iter().copied().collect()
+        }
+        Ok(tensor) => tensor.into_iter().collect(),
+        Err(_) => Vec::new(),
+    }
 }
 
 /// The reals of a sample for each input, as the oracle takes them.

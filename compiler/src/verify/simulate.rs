@@ -67,14 +67,19 @@ impl<'a> Simulator<'a> {
         let constants = skew(self.weights.as_ptr().addr());
         let weights = &self.weights[constants..constants + plan.weights.len()];
         assert_eq!(inputs.len(), plan.inputs.len(), "one slice of codes for each input");
-        for (io, codes) in plan.inputs.iter().zip(inputs) {
+        for (io, codes) in plan.inputs.iter().zip(inputs).filter(|_| plan.pushed.is_none()) {
             arena[io.range.offset..io.range.end()].copy_from_slice(codes);
         }
         // Rows of a cascade are gone when it ends: they are kept here to be shown.
         let mut kept: BTreeMap<StepId, Vec<i8>> = BTreeMap::new();
         let events = plan.events();
         for (position, event) in events.iter().enumerate() {
-            let id = event.step();
+            if let (Event::Push(row), Some(pushed)) = (event, &plan.pushed) {
+                let place = plan.row_tables[pushed.table].row(*row);
+                let codes = &inputs[0][row * place.bytes..(row + 1) * place.bytes];
+                arena[place.offset..place.end()].copy_from_slice(codes);
+            }
+            let Some(id) = event.step() else { continue };
             let step = &plan.steps[id.index()];
             match (&step.work, event) {
                 (Work::Rows(work), Event::Rows(_, units)) => {
@@ -91,7 +96,7 @@ impl<'a> Simulator<'a> {
                     sink(id, step, &arena[shown.offset..shown.end()]);
                 }
             }
-            let ends = !matches!(events.get(position + 1), Some(Event::Rows(..)));
+            let ends = !matches!(events.get(position + 1), Some(Event::Rows(..) | Event::Push(_)));
             if ends {
                 for (id, shown) in std::mem::take(&mut kept) {
                     sink(id, &plan.steps[id.index()], &shown);

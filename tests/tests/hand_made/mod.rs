@@ -253,3 +253,38 @@ pub fn geometries(seed: u64) -> Net {
     }
     net
 }
+
+/// A residual network: shortcuts of 1 x 1 convolutions beside two 3 x 3, sums, maybe a
+/// concatenation, a mean over all rows, and a layer on the result.
+pub fn residual(seed: u64) -> Net {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut pick = |n: usize| rng.next_u32() as usize % n;
+    let q = || QuantParams::new(0.05, -3);
+    let mut net = Net::new("residual", seed);
+    let mut x = net.input("x", &[1, 8 + pick(9), 5 + pick(8), 1 + pick(4)], q());
+    for block in 0..1 + pick(3) {
+        let name = |part: &str| format!("{part}_{block}");
+        let (stride, channels) = (1 + pick(2), 4 * (1 + pick(3)));
+        let main = net.conv(&name("a"), x, 3, stride, 1, channels);
+        let main = if pick(2) == 0 { net.conv(&name("d"), main, 3, 1, channels, channels) } else { main };
+        let main = net.conv(&name("b"), main, 3, 1, 1, channels);
+        let short = net.conv(&name("s"), x, 1, stride, 1, channels);
+        x = net.op(&name("sum"), Op::Binary(Binary::Add), &[main, short], q());
+        match pick(4) {
+            0 => x = net.op(&name("tanh"), Op::Unary(vec![Function::Tanh]), &[x], q()),
+            1 => x = net.op(&name("cat"), Op::Concat(3), &[x, main], q()),
+            2 => net.output(main),
+            _ => {}
+        }
+    }
+    if pick(4) > 0 {
+        let [rows, columns, _] = net.module.graph.shape(x).hwc().unwrap();
+        let window =
+            Window { kernel: [rows, columns], stride: [1; 2], dilation: [1; 2], pads: Pads::default() };
+        let kind = Kind::Average { count_include_pad: false };
+        x = net.op("mean", Op::Pool(Pool { kind, window, ceil: false }), &[x], q());
+        x = net.conv("head", x, 1, 1, 1, 5);
+    }
+    net.output(x);
+    net
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tinyc::Feed;
 use tinyc::ir::{Clamp, QuantParams};
 use tinyc::onnx::model::Element;
 use tinyc::onnx::oracle::Oracle;
@@ -35,8 +36,12 @@ fn dense(input: QuantParams) -> (tinyc::Module, tinyc::ir::NodeId) {
 fn calibrate(module: &mut tinyc::Module, ranges: &[(&str, f32, f32)]) -> Result<(), PassError> {
     let ranges: Ranges =
         ranges.iter().map(|&(name, min, max)| (name.to_string(), Range { min, max })).collect();
-    let context =
-        Context { no_softmax: false, keep_dead_channels: true, scales: Scales::Calibrated(&ranges) };
+    let context = Context {
+        no_softmax: false,
+        keep_dead_channels: true,
+        feed: Feed::Whole,
+        scales: Scales::Calibrated(&ranges),
+    };
     run_half(module, Half::Integer, &context, |_, _| ())
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn};
+use tinyc::Feed;
 use tinyc::Module;
 use tinyc::ir::{Clamp, Def, Graph, NewNode, NodeId, Origin, QuantParams, Shape, ValueId};
 use tinyc::ops::{self, Op};
@@ -115,7 +116,12 @@ pub fn quantize(module: &mut Module, tensors: &[(&str, QuantParams)]) -> Result<
         preprocess: Preprocess::default(),
         tensors: tensors.iter().map(entry).collect(),
     };
-    let context = Context { no_softmax: false, keep_dead_channels: true, scales: Scales::Recorded(&file) };
+    let context = Context {
+        no_softmax: false,
+        keep_dead_channels: true,
+        feed: Feed::Whole,
+        scales: Scales::Recorded(&file),
+    };
     run_half(module, Half::Integer, &context, |_, _| ())
 }
 

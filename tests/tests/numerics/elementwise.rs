@@ -1,5 +1,6 @@
 //! Sentences N28 to N40: poolings, sums and products, tables, softmax.
 
+use tinyc::Feed;
 use tinyc::ir::{Clamp, QuantParams};
 use tinyc::ops::Op;
 use tinyc::ops::binary::{Binary, Coefficients};
@@ -205,8 +206,12 @@ fn n38_probabilities_use_all_codes() {
     // Whatever range calibration saw.
     let range = |max| Range { min: 0.0, max };
     let ranges = Ranges::from([("x".into(), range(3.0)), ("out".into(), range(0.7))]);
-    let context =
-        Context { no_softmax: false, keep_dead_channels: true, scales: Scales::Calibrated(&ranges) };
+    let context = Context {
+        no_softmax: false,
+        keep_dead_channels: true,
+        feed: Feed::Whole,
+        scales: Scales::Calibrated(&ranges),
+    };
     run_half(&mut module, Half::Integer, &context, |_, _| ()).expect("quantizes");
     let output = module.graph.node(node).output;
     assert_eq!(module.quant.activation(output), QuantParams::new(1.0 / 256.0, -128));

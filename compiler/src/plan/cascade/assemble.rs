@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::choose::Candidate;
 use super::layout::Holds;
-use super::order::{needed_units, segments};
+use super::order::{Event, needed_units, segments};
 use super::pack::profile;
 use super::problem::{Kind, Problem};
 use crate::Module;
@@ -18,7 +18,7 @@ use crate::ops;
 use crate::plan::ids::Time;
 use crate::plan::weights::Blob;
 use crate::plan::{
-    ArenaRange, Buffer, BufferKind, Cascade, IoPlan, Operand, Plan, PlanError, PlannedCall, RowTable,
+    ArenaRange, Buffer, BufferKind, Cascade, IoPlan, Operand, Plan, PlanError, PlannedCall, Pushed, RowTable,
     RowWork, Step, StepId, Work, verify,
 };
 
@@ -47,7 +47,9 @@ pub fn assemble(
     let live = profile(&chosen.layout.items);
     let mut live_of = vec![0usize; steps.len()];
     for (index, event) in chosen.events.iter().enumerate() {
-        live_of[event.step] = live_of[event.step].max(live[index + 1]);
+        if let Some(step) = event.step() {
+            live_of[step] = live_of[step].max(live[index + 1]);
+        }
     }
     let live_bound_bytes = live.iter().copied().max().unwrap_or(0);
     let needed = needed_units(problem);
@@ -76,6 +78,7 @@ pub fn assemble(
         });
     }
     let cascades = cascades(problem, chosen);
+    let pushed = pushed(problem, chosen, &mut places);
     let buffers = buffers(problem, chosen);
     let overwritten = |home: usize| {
         let input = places.range(home);
@@ -90,7 +93,7 @@ pub fn assemble(
         shape: graph.shape(value).clone(),
         range: places.range(problem.home_of[&value]),
         params: module.quant.activation(value),
-        overwritten: is_input && overwritten(problem.home_of[&value]),
+        overwritten: is_input && pushed.is_none() && overwritten(problem.home_of[&value]),
     };
     let plan = Plan {
         name: graph.name.clone(),
@@ -102,6 +105,7 @@ pub fn assemble(
         steps: planned,
         cascades,
         row_tables: places.tables.clone(),
+        pushed: pushed.clone(),
         buffers,
         arena_bytes: chosen.placed.total_bytes,
         live_bound_bytes,
@@ -229,11 +233,31 @@ fn cascades(problem: &Problem, chosen: &Candidate) -> Vec<Cascade> {
             order: chosen
                 .events
                 .iter()
-                .filter(|e| range.contains(&e.step))
-                .map(|e| ((e.step - range.start) as u16, e.units.as_ref().map_or(0, |u| u.len() as u16)))
+                .filter_map(|event| match event {
+                    Event::Rows(step, units) if range.contains(step) => {
+                        Some(((step - range.start) as u16, units.len() as u16))
+                    }
+                    _ => None,
+                })
                 .collect(),
         })
         .collect()
+}
+
+/// The input that is pushed, with what runs after each of its rows.
+fn pushed(problem: &Problem, chosen: &Candidate, places: &mut Places<'_>) -> Option<Pushed> {
+    let home = problem.pushed()?;
+    let info = &problem.homes[home];
+    let first = segments(problem, &chosen.shape).into_iter().next()?;
+    let mut after = Vec::new();
+    for event in &chosen.events {
+        match event {
+            Event::Push(_) => after.push(0),
+            Event::Rows(step, _) if first.contains(step) => *after.last_mut()? += 1,
+            _ => {}
+        }
+    }
+    Some(Pushed { table: places.table(home, info.row_bytes?), rows: info.rows(), after })
 }
 
 /// Every piece as a buffer.

@@ -144,19 +144,28 @@ const STEP_CYCLES: u64 = 60;
 
 /// Estimated cycles of all events.
 fn cycles(problem: &Problem, driven: &[Option<Kernel>], events: &[Event], kernels: KernelSet) -> u64 {
-    let of = |event: &Event| match (&problem.steps[event.step].kind, &driven[event.step], &event.units) {
-        (Kind::Rows(form, _), Some(kernel), Some(units)) => {
-            let part = kernel.of_units(units.len());
-            let cycles = cost::call_cycles(&part, kernels);
-            // Element-wise kernels do not know rows.
-            let share = if part == *kernel && units.len() < form.units() {
-                cycles * units.len() as u64 / form.units() as u64
-            } else {
-                cycles
-            };
-            STEP_CYCLES + share
+    // A pushed row is copied; a cycle a byte at most.
+    let pushed_bytes = problem.pushed().and_then(|home| problem.homes[home].row_bytes).unwrap_or(0);
+    let of = |event: &Event| {
+        let (step, units) = match event {
+            Event::Push(_) => return STEP_CYCLES + pushed_bytes as u64,
+            Event::Whole(step) => (*step, None),
+            Event::Rows(step, units) => (*step, Some(units)),
+        };
+        match (&problem.steps[step].kind, &driven[step], units) {
+            (Kind::Rows(form, _), Some(kernel), Some(units)) => {
+                let part = kernel.of_units(units.len());
+                let cycles = cost::call_cycles(&part, kernels);
+                // Element-wise kernels do not know rows.
+                let share = if part == *kernel && units.len() < form.units() {
+                    cycles * units.len() as u64 / form.units() as u64
+                } else {
+                    cycles
+                };
+                STEP_CYCLES + share
+            }
+            _ => problem.steps[step].calls.iter().map(|k| cost::call_cycles(k, kernels)).sum(),
         }
-        _ => problem.steps[event.step].calls.iter().map(|k| cost::call_cycles(k, kernels)).sum(),
     };
     events.iter().map(of).sum()
 }

@@ -22,6 +22,9 @@ pub fn best_cuts(problem: &Problem, shape: &Shape, scratch: &[Vec<usize>]) -> Ve
             if start + 1 < end && !problem.joins(start, end - 1) {
                 break;
             }
+            if (1..=problem.uncut).contains(&start) {
+                continue;
+            }
             let peak = peak(problem, shape, &needed, scratch, start, end - 1);
             let (before, sum, _) = best[start];
             let candidate = (before.max(peak), sum + peak, start);
@@ -52,14 +55,14 @@ fn peak(
 ) -> usize {
     let events = match problem.steps[first].kind {
         Kind::View => return 0,
-        Kind::Whole => vec![Event { step: first, units: None }],
+        Kind::Whole => vec![Event::Whole(first)],
         Kind::Rows(..) => segment(problem, shape, needed, first, last),
     };
     let inside = |step: &usize| (first..=last).contains(step);
     let mut live = Live { change: vec![0; events.len() + 1] };
     let mut rows: Lives = vec![Vec::new(); problem.homes.len()];
     for (home, info) in problem.homes.iter().enumerate() {
-        let before = info.maker.is_none_or(|maker| maker < first);
+        let before = info.is_there() || info.maker.is_some_and(|maker| maker < first);
         let touched = info.maker.as_ref().is_some_and(inside) || info.readers.iter().any(inside);
         if touched {
             rows[home] = vec![before.then_some((0, 0)); info.rows()];
@@ -69,13 +72,15 @@ fn peak(
     }
     for (now, event) in events.iter().enumerate() {
         touch(problem, event, now, &mut rows);
-        if problem.form(event.step).is_none_or(|form| !form.gathers) {
-            live.add(now, now, scratch[event.step].iter().sum());
+        if let Some(step) = event.step()
+            && problem.form(step).is_none_or(|form| !form.gathers)
+        {
+            live.add(now, now, scratch[step].iter().sum());
         }
     }
     for (step, bytes) in scratch.iter().enumerate().take(last + 1).skip(first) {
         if problem.form(step).is_some_and(|form| form.gathers) {
-            let of = |e: &Event| e.step == step;
+            let of = |e: &Event| e.step() == Some(step);
             if let (Some(from), Some(to)) = (events.iter().position(of), events.iter().rposition(of)) {
                 live.add(from, to, bytes.iter().sum());
             }

@@ -98,7 +98,7 @@ pub fn layout(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], align
 
 fn lives(problem: &Problem, events: &[Event], end: usize) -> Lives {
     let mut lives: Lives =
-        problem.homes.iter().map(|h| vec![h.maker.is_none().then_some((0, 0)); h.rows()]).collect();
+        problem.homes.iter().map(|h| vec![h.is_there().then_some((0, 0)); h.rows()]).collect();
     for (index, event) in events.iter().enumerate() {
         touch(problem, event, index + 1, &mut lives);
     }
@@ -119,8 +119,12 @@ pub fn touch(problem: &Problem, event: &Event, now: usize, lives: &mut Lives) {
             *life = Some((life.map_or(now, |(first, _)| first), now));
         }
     };
-    let step = &problem.steps[event.step];
-    if let (Kind::Rows(form, _), Some(units)) = (&step.kind, &event.units) {
+    let id = match event {
+        Event::Push(row) => return problem.pushed().into_iter().for_each(|home| note(home, *row..row + 1)),
+        Event::Whole(step) | Event::Rows(step, _) => *step,
+    };
+    let step = &problem.steps[id];
+    if let (Kind::Rows(form, _), Event::Rows(_, units)) = (&step.kind, event) {
         let in_rows = |home: usize, row: usize| {
             if problem.homes[home].row_bytes.is_some() { row..row + 1 } else { 0..1 }
         };
@@ -143,10 +147,10 @@ pub fn touch(problem: &Problem, event: &Event, now: usize, lives: &mut Lives) {
 fn groups(problem: &Problem, events: &[Event]) -> BTreeMap<(usize, usize), usize> {
     let mut groups = BTreeMap::new();
     for event in events {
-        if let (Kind::Rows(form, _), Some(units)) = (&problem.steps[event.step].kind, &event.units)
-            && form.adjacent
+        if let Event::Rows(step, units) = event
+            && problem.form(*step).is_some_and(|form| form.adjacent)
         {
-            groups.insert((problem.steps[event.step].writes, units.start), units.len());
+            groups.insert((problem.steps[*step].writes, units.start), units.len());
         }
     }
     groups
@@ -155,7 +159,8 @@ fn groups(problem: &Problem, events: &[Event]) -> BTreeMap<(usize, usize), usize
 /// The private bytes of a step, at one place for all its events. Sums live from the
 /// first row to the last.
 fn scratch_pieces(problem: &Problem, events: &[Event], step: usize, bytes: usize) -> Vec<Piece> {
-    let mut moments = events.iter().enumerate().filter(|(_, e)| e.step == step).map(|(index, _)| index + 1);
+    let mut moments =
+        events.iter().enumerate().filter(|(_, e)| e.step() == Some(step)).map(|(index, _)| index + 1);
     let gathers = problem.form(step).is_some_and(|form| form.gathers);
     let mut pieces: Vec<Piece> = Vec::new();
     if gathers {

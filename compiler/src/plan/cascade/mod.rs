@@ -13,14 +13,15 @@
 mod assemble;
 pub mod choose;
 mod cuts;
+mod feed;
 mod layout;
 mod order;
 pub mod pack;
 mod problem;
 
-use crate::Module;
 use crate::ir::NodeId;
 use crate::lower::{KernelSet, Lowered};
+use crate::{Feed, Module};
 
 use super::{Plan, PlanError};
 use choose::Candidate;
@@ -38,7 +39,25 @@ pub struct Candidates {
 
 /// Finds the candidates; none where nothing can run row by row.
 pub fn candidates(module: &Module, steps: &[(NodeId, Lowered)], kernels: KernelSet) -> Candidates {
-    let problem = Problem::new(&module.graph, steps);
+    let problem = Problem::new(&module.graph, steps, Feed::Whole);
+    of_problem(problem, kernels)
+}
+
+/// The same, where the caller pushes the input row by row.
+///
+/// # Errors
+/// [`PlanError::Rows`] where the first layers do not take rows.
+pub fn pushed_candidates(
+    module: &Module,
+    steps: &[(NodeId, Lowered)],
+    kernels: KernelSet,
+) -> Result<Candidates, PlanError> {
+    let problem = Problem::new(&module.graph, steps, Feed::Rows);
+    feed::check(&module.graph, steps, &problem)?;
+    Ok(of_problem(problem, kernels))
+}
+
+fn of_problem(problem: Problem, kernels: KernelSet) -> Candidates {
     if !(0..problem.steps.len()).any(|step| problem.form(step).is_some()) {
         return Candidates { problem, list: Vec::new() };
     }

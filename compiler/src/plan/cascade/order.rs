@@ -6,7 +6,8 @@
 //!
 //! Within a segment, rows are pulled: a row of the last step is made as soon as the
 //! rows of its window are, and these are made in the same way. Rows that nobody
-//! reads (strides and pooling may leave some over at the end) are not made.
+//! reads (strides and pooling may leave some over at the end) are not made. A row
+//! that the caller pushes is born right before the first step that cannot do without it.
 
 use std::ops::Range;
 
@@ -14,11 +15,23 @@ use super::problem::{Kind, Problem};
 
 /// Something that happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// The step.
-    pub step: usize,
-    /// The units of its work; `None` for calls on whole tensors.
-    pub units: Option<Range<usize>>,
+pub enum Event {
+    /// The caller hands a row of the input over.
+    Push(usize),
+    /// A step on whole tensors, or a view.
+    Whole(usize),
+    /// A step does some units of its work.
+    Rows(usize, Range<usize>),
+}
+
+impl Event {
+    /// The step; `None` for what the caller does.
+    pub fn step(&self) -> Option<usize> {
+        match self {
+            Event::Push(_) => None,
+            Event::Whole(step) | Event::Rows(step, _) => Some(*step),
+        }
+    }
 }
 
 /// How the work is cut and how much is done at a time.
@@ -62,8 +75,20 @@ pub fn needed_units(problem: &Problem) -> Vec<usize> {
 
 /// The events of a segment `first..=last`, all of whose steps have rows.
 pub fn segment(problem: &Problem, shape: &Shape, needed: &[usize], first: usize, last: usize) -> Vec<Event> {
-    let mut pull =
-        Pull { problem, shape, needed, first, last, next: vec![0; last + 1 - first], events: Vec::new() };
+    let mut pull = Pull {
+        problem,
+        shape,
+        needed,
+        first,
+        last,
+        next: vec![0; last + 1 - first],
+        pushed: 0,
+        events: Vec::new(),
+    };
+    if first == 0 && problem.pushed().is_some() {
+        // Nothing happens before the caller begins.
+        pull.push(0);
+    }
     for step in (first..=last).rev() {
         while pull.next[step - first] < needed[step] {
             let end = pull.next[step - first] + shape.units[step];
@@ -79,7 +104,7 @@ pub fn events(problem: &Problem, shape: &Shape) -> Vec<Event> {
     segments(problem, shape)
         .into_iter()
         .flat_map(|range| match problem.steps[range.start].kind {
-            Kind::View | Kind::Whole => vec![Event { step: range.start, units: None }],
+            Kind::View | Kind::Whole => vec![Event::Whole(range.start)],
             Kind::Rows(..) => segment(problem, shape, &needed, range.start, range.end - 1),
         })
         .collect()
@@ -106,6 +131,8 @@ struct Pull<'a> {
     last: usize,
     /// The next unit of each step of the segment.
     next: Vec<usize>,
+    /// The next row that the caller pushes.
+    pushed: usize,
     events: Vec<Event>,
 }
 
@@ -122,14 +149,25 @@ impl Pull<'_> {
         };
         let units = start..(start + count).min(self.needed[step]);
         if let Some(row) = units.clone().flat_map(|unit| form.reads(unit)).max() {
-            for &home in &problem.steps[step].reads {
-                self.row(home, row);
+            let is_pushed = |home: &&usize| problem.homes[**home].pushed;
+            let reads = &problem.steps[step].reads;
+            reads.iter().filter(|home| !is_pushed(home)).for_each(|&home| self.row(home, row));
+            if reads.iter().any(|home| is_pushed(&home)) {
+                self.push(row);
             }
         }
         self.next[step - self.first] = units.end;
-        self.events.push(Event { step, units: Some(units) });
+        self.events.push(Event::Rows(step, units));
         if self.shape.eager {
             self.along(step);
+        }
+    }
+
+    /// Lets the caller push the rows up to `row`.
+    fn push(&mut self, row: usize) {
+        while self.pushed <= row {
+            self.events.push(Event::Push(self.pushed));
+            self.pushed += 1;
         }
     }
 
@@ -168,7 +206,7 @@ impl Pull<'_> {
                     break;
                 }
                 self.next[sibling - self.first] = end;
-                self.events.push(Event { step: sibling, units: Some(start..end) });
+                self.events.push(Event::Rows(sibling, start..end));
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::Feed;
 use crate::ir::{Graph, NodeId, ValueId};
 use crate::lower::rows::RowForm;
 use crate::lower::{Kernel, Lowered};
@@ -27,9 +28,16 @@ pub struct Home {
     pub whole: bool,
     /// Bytes of a row, where everyone who works on rows agrees.
     pub row_bytes: Option<usize>,
+    /// Whether the caller hands its rows over one by one; a graph input.
+    pub pushed: bool,
 }
 
 impl Home {
+    /// Whether the caller has written it before anything runs.
+    pub fn is_there(&self) -> bool {
+        self.maker.is_none() && !self.pushed
+    }
+
     /// Rows, or the one piece that it is.
     pub fn rows(&self) -> usize {
         self.row_bytes.map_or(1, |bytes| self.bytes / bytes)
@@ -72,14 +80,19 @@ pub struct Problem {
     pub home_of: BTreeMap<ValueId, usize>,
     /// The steps in order.
     pub steps: Vec<StepInfo>,
+    /// The last step of the cascade that reads pushed rows; no cut lies before it.
+    pub uncut: usize,
 }
 
 impl Problem {
     /// The problem of a schedule.
-    pub fn new(graph: &Graph, steps: &[(NodeId, Lowered)]) -> Problem {
-        let mut problem = Problem { homes: Vec::new(), home_of: BTreeMap::new(), steps: Vec::new() };
+    pub fn new(graph: &Graph, steps: &[(NodeId, Lowered)], feed: Feed) -> Problem {
+        let mut problem =
+            Problem { homes: Vec::new(), home_of: BTreeMap::new(), steps: Vec::new(), uncut: 0 };
+        let pushed = feed == Feed::Rows;
         for &input in &graph.inputs {
-            problem.add_home(graph, input, None, true);
+            let home = problem.add_home(graph, input, None, !pushed);
+            problem.homes[home].pushed = pushed;
         }
         for (index, (id, lowered)) in steps.iter().enumerate() {
             let info = problem.step(graph, index, *id, lowered);
@@ -91,7 +104,14 @@ impl Problem {
             problem.homes[home].whole = true;
         }
         problem.settle_rows();
+        let readers = problem.homes.iter().filter(|home| home.pushed).flat_map(|home| &home.readers);
+        problem.uncut = readers.copied().max().unwrap_or(0);
         problem
+    }
+
+    /// The home whose rows are pushed.
+    pub fn pushed(&self) -> Option<usize> {
+        self.homes.iter().position(|home| home.pushed)
     }
 
     fn add_home(&mut self, graph: &Graph, value: ValueId, maker: Option<usize>, whole: bool) -> usize {
@@ -103,6 +123,7 @@ impl Problem {
             is_output: false,
             whole,
             row_bytes: None,
+            pushed: false,
         });
         self.home_of.insert(value, self.homes.len() - 1);
         self.homes.len() - 1
