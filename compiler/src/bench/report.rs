@@ -78,8 +78,8 @@ pub struct FlashBytes {
     pub code: u64,
     /// Weights and all other constants of the plan.
     pub weights: u64,
-    /// Everything else that is read only: parameters of kernels, texts of the
-    /// harness (under 512 B).
+    /// Everything else that is read only: parameters of kernels. What the harness
+    /// has of its own lies in another section and counts nowhere.
     pub other: u64,
 }
 

@@ -9,7 +9,8 @@
 //! `input_bytes`, `output_bytes` (a sample), `model_ram_bytes`, `samples`,
 //! `stack_bytes` (the deepest stack of a run).
 //! Invariant: only the model's `run` lies between `bench_start` and
-//! `bench_stop`, called by `bench_run`; the panic handler links only if nothing can panic, except
+//! `bench_stop`, called by `bench_run`; what is not the model's lies in sections
+//! `.harness`; the panic handler links only if nothing can panic, except
 //! with the feature `locate`, where a panic is a fault that tells its place.
 
 #![no_std]
@@ -21,7 +22,7 @@ mod semihosting;
 use core::hint::black_box;
 use core::panic::PanicInfo;
 use model::Model;
-use semihosting::{File, exit, print, print_fact, print_number};
+use semihosting::{File, exit, print, print_fact, print_number, text};
 
 unsafe extern "C" {
     safe fn bench_start();
@@ -44,22 +45,22 @@ pub fn stack_bounds() -> (usize, usize) {
 /// Ends a run that faulted; `cause` is the core's own number for it.
 #[unsafe(link_section = ".harness")]
 pub fn fault(cause: u32, pc: u32) -> ! {
-    print(c"fault cause ");
+    print(text!("fault cause "));
     print_number(cause, 10);
     if pc == u32::MAX {
-        print(c" stack overflow");
+        print(text!(" stack overflow"));
     } else {
-        print(c" pc 0x");
+        print(text!(" pc 0x"));
         print_number(pc, 16);
     }
-    print(c"\n");
+    print(text!("\n"));
     exit(false)
 }
 
 #[unsafe(link_section = ".harness")]
 fn fail(why: &core::ffi::CStr) -> ! {
     print(why);
-    print(c"\n");
+    print(text!("\n"));
     exit(false)
 }
 
@@ -77,13 +78,13 @@ fn panic(_: &PanicInfo) -> ! {
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
     // The place is kept whole, so that it can be found in the linked file.
-    if let (Some(place), Some(console)) = (black_box(info.location()), File::write_to(c":tt")) {
+    if let (Some(place), Some(console)) = (black_box(info.location()), File::write_to(text!(":tt"))) {
         console.write(b"fault panic at ");
         console.write(place.file().as_bytes());
         console.write(b":");
         print_number(place.line(), 10);
     }
-    fail(c"")
+    fail(text!(""))
 }
 
 #[cfg(not(feature = "trace"))]
@@ -97,7 +98,9 @@ fn run(model: &mut Model) {
 #[inline(never)]
 #[unsafe(export_name = "bench_run")]
 fn run(model: &mut Model) {
-    let Some(file) = File::write_to(c"trace.bin") else { fail(c"error trace.bin cannot be written") };
+    let Some(file) = File::write_to(text!("trace.bin")) else {
+        fail(text!("error trace.bin cannot be written"))
+    };
     model.run_traced(&mut |step: usize, name: &str, data: &[i8]| {
         let mut taken = true;
         for number in [step, name.len(), data.len()] {
@@ -105,7 +108,7 @@ fn run(model: &mut Model) {
         }
         taken &= file.write(name.as_bytes());
         if !(taken & file.write(data)) {
-            fail(c"error trace.bin cannot be written");
+            fail(text!("error trace.bin cannot be written"));
         }
     });
 }
@@ -130,12 +133,14 @@ extern "C" fn firmware_main() -> ! {
     let model = unsafe { &mut *model };
     let input_bytes: usize = Model::INPUT_BYTES.iter().sum();
     let output_bytes: usize = Model::OUTPUT_BYTES.iter().sum();
-    print_fact(c"input_bytes", input_bytes);
-    print_fact(c"output_bytes", output_bytes);
-    print_fact(c"model_ram_bytes", size_of::<Model>());
-    let input = File::read_from(c"input.bin");
+    print_fact(text!("input_bytes"), input_bytes);
+    print_fact(text!("output_bytes"), output_bytes);
+    print_fact(text!("model_ram_bytes"), size_of::<Model>());
+    let input = File::read_from(text!("input.bin"));
     let available = input.map_or(input_bytes, File::len);
-    let Some(output) = File::write_to(c"output.bin") else { fail(c"error output.bin cannot be written") };
+    let Some(output) = File::write_to(text!("output.bin")) else {
+        fail(text!("error output.bin cannot be written"))
+    };
     let (limit, top) = stack_bounds();
     let mut used = 0;
     let mut samples = 0;
@@ -144,9 +149,9 @@ extern "C" fn firmware_main() -> ! {
         for index in 0..Model::INPUT_BYTES.len() {
             let bytes = model.input_slice(index);
             match input {
-                Some(file) if !file.read(bytes) => fail(c"error input.bin cannot be read"),
+                Some(file) if !file.read(bytes) => fail(text!("error input.bin cannot be read")),
                 Some(_) => (),
-                None => bytes.fill(0),
+                None => zero(bytes),
             }
         }
         stack_bytes = stack_bytes.max(measure(model));
@@ -156,15 +161,24 @@ extern "C" fn firmware_main() -> ! {
         }
         for index in 0..Model::OUTPUT_BYTES.len() {
             if !output.write(model.output_slice(index)) {
-                fail(c"error output.bin cannot be written");
+                fail(text!("error output.bin cannot be written"));
             }
         }
         used += input_bytes;
         samples += 1;
     }
-    print_fact(c"samples", samples);
-    print_fact(c"stack_bytes", stack_bytes);
+    print_fact(text!("samples"), samples);
+    print_fact(text!("stack_bytes"), stack_bytes);
     exit(true)
+}
+
+/// Zeros, without the library's functions: those count for the model.
+#[unsafe(link_section = ".harness")]
+fn zero(bytes: &mut [i8]) {
+    for byte in bytes {
+        // SAFETY: a write through a reference.
+        unsafe { (byte as *mut i8).write_volatile(0) };
+    }
 }
 
 /// Stack above the measured region: the frames of this file's own functions.

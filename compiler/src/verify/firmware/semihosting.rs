@@ -18,6 +18,22 @@ const WRITE_BINARY: usize = 5;
 const STOPPED_APPLICATION_EXIT: usize = 0x20026;
 const STOPPED_RUN_TIME_ERROR: usize = 0x20023;
 
+/// A text that does not count among the model's constants.
+macro_rules! text {
+    ($text:literal) => {{
+        const BYTES: &[u8] = concat!($text, "\0").as_bytes();
+        #[unsafe(link_section = ".harness.text")]
+        static TEXT: [u8; BYTES.len()] = {
+            let mut text = [0; BYTES.len()];
+            text.copy_from_slice(BYTES);
+            text
+        };
+        // SAFETY: it ends with the only 0 in it.
+        unsafe { core::ffi::CStr::from_bytes_with_nul_unchecked(&TEXT) }
+    }};
+}
+pub(crate) use text;
+
 /// An open file on the host's side.
 #[derive(Clone, Copy)]
 pub struct File(usize);
@@ -62,6 +78,7 @@ impl File {
 }
 
 /// Writes text to the emulator's console.
+#[unsafe(link_section = ".harness")]
 pub fn print(text: &CStr) {
     semihosting(SYS_WRITE0, text.as_ptr().cast());
 }
@@ -92,9 +109,9 @@ pub fn print_number(mut value: u32, base: u32) {
 #[unsafe(link_section = ".harness")]
 pub fn print_fact(name: &CStr, value: usize) {
     print(name);
-    print(c" ");
+    print(text!(" "));
     print_number(value as u32, 10);
-    print(c"\n");
+    print(text!("\n"));
 }
 
 /// Ends the emulator: exit code 0 if `success`, else 1.
