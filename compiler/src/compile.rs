@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::ir::QuantParams;
+use crate::ir::{InputLayouts, Layout, QuantParams, ValueId};
 use crate::lower::KernelSet;
 use crate::onnx::{self, OnnxError, Source};
+use crate::ops::Op;
 use crate::passes::{self, Context, Half, PassError, Scales};
 use crate::plan::choose::{Choice, Limits, Opt};
 use crate::plan::strategy::{self, Chosen, Curve, Strategy};
@@ -42,6 +43,8 @@ pub struct CompileOptions {
     pub preprocess: Preprocess,
     /// How ranges are chosen.
     pub method: Option<Method>,
+    /// How the emitted crate's inputs lie.
+    pub layouts: InputLayouts,
     /// Take a final softmax off.
     pub no_softmax: bool,
     /// Leave channels in that do not matter for the outputs.
@@ -150,13 +153,21 @@ impl Progress for Silent {
     fn finish(&self) {}
 }
 
-/// Reads and imports a model.
+/// Reads and imports a model whose inputs lie as it says.
 ///
 /// # Errors
 /// [`CompileError::Onnx`].
 pub fn import(model: &Path) -> Result<(Source, Module), CompileError> {
+    import_as(model, &InputLayouts::default())
+}
+
+/// Reads and imports a model; its inputs lie as declared.
+///
+/// # Errors
+/// [`CompileError::Onnx`].
+pub fn import_as(model: &Path, layouts: &InputLayouts) -> Result<(Source, Module), CompileError> {
     let source = onnx::read(model)?;
-    let mut module = onnx::import::import(&source)?;
+    let mut module = onnx::import::import_as(&source, layouts)?;
     // Exporters name every graph after themselves.
     module.graph.name = model_name(model);
     Ok((source, module))
@@ -185,14 +196,16 @@ pub fn compile(
     progress: &dyn Progress,
     observe: &mut dyn FnMut(&str, &Module),
 ) -> Result<Compiled, CompileError> {
-    let (source, mut module) = import(model)?;
     let model_sha256 = sha256_hex(model)?;
-    observe("import", &module);
     let recorded = options.quant.as_deref().map(|path| QuantFile::read(path, &model_sha256)).transpose()?;
+    let layouts = recorded.as_ref().map_or(&options.layouts, |r| &r.layouts);
+    let (source, mut module) = import_as(model, layouts)?;
+    observe("import", &module);
     let no_softmax = recorded.as_ref().map_or(options.no_softmax, |r| r.no_softmax);
     let taken = Taken { no_softmax, keep_dead_channels: options.keep_dead_channels, feed: options.feed };
     let context = taken.context(Scales::Unknown);
     passes::run_half(&mut module, Half::Float, &context, |pass, m| observe(pass.name, m))?;
+    note_turned_inputs(&mut module);
 
     let specs = input_specs(&module);
     let wanted = recorded.as_ref().map_or(&options.preprocess, |r| &r.preprocess);
@@ -242,6 +255,7 @@ pub fn compile(
                 method.to_string()
             },
             no_softmax,
+            layouts: layouts.clone(),
             preprocess: wanted.clone(),
             tensors: Vec::new(),
         },
@@ -249,6 +263,26 @@ pub fn compile(
     let quant_file = QuantFile::record(&module, header);
     let opt = options.opt;
     Ok(Compiled { source, module, plan, choices, opt, curve, quant_file, preprocess, scales, quality })
+}
+
+/// Tells which inputs a layout of their own does not serve: their first layer copies
+/// them into the order of the model file.
+fn note_turned_inputs(module: &mut Module) {
+    let graph = &module.graph;
+    let turned = |&id: &ValueId| {
+        let reads = graph.readers(id);
+        let copied = reads.iter().any(|&n| matches!(graph.node(n).op, Op::Transpose(_)));
+        (copied && Layout::of_input(graph, id) != Layout::Onnx).then(|| {
+            format!(
+                "input '{}': the model works on the order of its file, so that the layout {} costs a copy of {} bytes",
+                graph.value(id).name,
+                Layout::of_input(graph, id),
+                graph.shape(id).elements()
+            )
+        })
+    };
+    let notes: Vec<String> = graph.inputs.iter().filter_map(turned).collect();
+    module.notes.extend(notes);
 }
 
 /// What is taken out of the graph, what is not, and how its input comes.
@@ -330,7 +364,8 @@ pub fn taps(module: &Module) -> Vec<String> {
     tensors.into_iter().collect()
 }
 
-/// What samples must look like for a module's inputs.
+/// What samples must look like for a module's inputs: as the model file says, however
+/// the crate's inputs lie.
 pub fn input_specs(module: &Module) -> Vec<InputSpec> {
     let Ports { inputs, .. } = &module.ports;
     inputs

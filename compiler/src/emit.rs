@@ -7,7 +7,9 @@
 
 use crate::codegen::{self, CodegenError, CrateFiles, EmitOptions, RamFacts, SelfTest, TargetFacts};
 use crate::compile::{Compiled, input_specs};
-use crate::samples::{SampleError, Samples};
+use crate::ir::layout::input_axis;
+use crate::ir::{Shape, ValueId};
+use crate::samples::{InputSpec, Preprocess, SampleError, Samples};
 use crate::target::Target;
 use crate::verify::quality::input_codes;
 use crate::verify::reference;
@@ -50,7 +52,7 @@ pub fn emit_with(
             name: target.name.clone(),
             arch: target.arch.file_name().trim_end_matches(".rs").to_owned(),
         },
-        preprocessing: compiled.preprocess.clone(),
+        preprocessing: preprocessing(compiled),
         self_test: Some(self_test(compiled)?),
         accuracy: None,
         ram,
@@ -58,6 +60,21 @@ pub fn emit_with(
     let mut files = codegen::generate(&compiled.plan, &compiled.module, &options)?;
     files.0.insert("model.quant.toml".to_owned(), compiled.quant_file.to_text().into_bytes());
     Ok(files)
+}
+
+/// What was done to the samples, with channel axes as the crate's inputs lie.
+fn preprocessing(compiled: &Compiled) -> Vec<Preprocess> {
+    let graph = &compiled.module.graph;
+    let specs = input_specs(&compiled.module);
+    let as_port =
+        |((preprocess, &input), spec): ((&Preprocess, &ValueId), &InputSpec)| match preprocess.clone() {
+            Preprocess::MeanStd { mean, std, channel_axis } => {
+                let place = |axis: usize| input_axis(graph, input, &Shape(spec.shape.clone()), axis);
+                Preprocess::MeanStd { mean, std, channel_axis: channel_axis.and_then(place) }
+            }
+            other => other,
+        };
+    compiled.preprocess.iter().zip(&graph.inputs).zip(&specs).map(as_port).collect()
 }
 
 /// A seeded sample, with the bytes that the naive references make of it.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use ndarray::Array4;
 use tinyc::bench::{BenchReport, bench};
 use tinyc::compile::{CompileOptions, Compiled, Silent, compile};
+use tinyc::ir::{InputLayouts, Layout};
 use tinyc::lower::KernelSet;
 use tinyc::plan::strategy::{self, Asked, Chosen, Curve, Strategy};
 use tinyc::report::{Budgets, Footprint};
@@ -109,7 +110,7 @@ pub fn measure(
     Ok(Planned { model, runs, curve, planning })
 }
 
-/// MobileNetV2 of two sizes, planned with the kernels of [`TARGET`] as if flash
+/// MobileNetV2 of two sizes, its input channels last, planned with the kernels of [`TARGET`] as if flash
 /// were no limit.
 ///
 /// # Errors
@@ -134,7 +135,8 @@ fn plan_seeded(model: &'static str, width_percent: usize, side: usize) -> Result
     ndarray_npy::write_npy(&calib, &x).map_err(|error| error.to_string())?;
     let target = Target::lookup(TARGET).map_err(|error| error.to_string())?;
     let kernels: KernelSet = target.arch.kernels();
-    let options = CompileOptions { calib: Some(calib), kernels, ..CompileOptions::default() };
+    let layouts = InputLayouts { all: Layout::ChannelsLast, ..InputLayouts::default() };
+    let options = CompileOptions { calib: Some(calib), kernels, layouts, ..CompileOptions::default() };
     let compiled =
         compile(&path, &options, &Silent, &mut |_, _| {}).map_err(|error| format!("{model}: {error}"))?;
     let (smallest, planning) = timed_smallest(&compiled, options.asked())?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tinyc::Feed;
 use tinyc::codegen::RamFacts;
 use tinyc::compile::{CompileOptions, Compiled, Progress, ScaleSource};
+use tinyc::ir::InputLayouts;
 use tinyc::lower::KernelSet;
 use tinyc::plan::choose::Opt;
 use tinyc::plan::strategy::Strategy;
@@ -27,7 +28,7 @@ pub struct QuantArgs {
     #[arg(long, value_name = "FILE|DIR")]
     calib: Option<PathBuf>,
     /// Rebuild from a recorded quantization (model.quant.toml) instead of calibrating
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["calib", "method", "mean", "std", "codes"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["calib", "method", "mean", "std", "codes", "input_layout"])]
     quant: Option<PathBuf>,
     /// How ranges are chosen: min-max, percentile or percentile:99.9
     #[arg(long, value_name = "METHOD")]
@@ -41,6 +42,10 @@ pub struct QuantArgs {
     /// Samples already hold the model's input codes
     #[arg(long, conflicts_with_all = ["mean", "std"])]
     codes: bool,
+    /// How the crate's inputs lie: onnx (as the model file says) or channels-last (as cameras
+    /// deliver them), for all inputs or NAME=LAYOUT for one; samples stay as they are
+    #[arg(long, value_name = "[NAME=]LAYOUT", value_delimiter = ',')]
+    input_layout: Vec<String>,
     /// Take a final softmax off: the crate returns logits
     #[arg(long)]
     no_softmax: bool,
@@ -66,6 +71,7 @@ impl QuantArgs {
             quant: self.quant.clone(),
             preprocess: Preprocess::from_options(self.mean.as_deref(), self.std.as_deref(), self.codes)?,
             method: self.method,
+            layouts: InputLayouts::from_options(&self.input_layout).map_err(anyhow::Error::msg)?,
             no_softmax: self.no_softmax,
             keep_dead_channels: self.keep_dead_channels,
             kernels: target.map_or_else(KernelSet::default, |target| target.arch.kernels()),

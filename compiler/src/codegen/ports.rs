@@ -11,6 +11,7 @@ use super::names::{affine, grouped, plain, unique};
 use super::preprocess::{channel_stride, pixel_table};
 use super::tokens::{docs, float, ident, number};
 use super::{CodegenError, EmitOptions};
+use crate::ir::Layout;
 use crate::plan::{IoPlan, Plan};
 use crate::samples::Preprocess;
 
@@ -71,7 +72,11 @@ fn named(kind: &str, ports: &[IoPlan]) -> Vec<Port> {
 impl Port {
     /// Shape and quantization in words.
     pub fn meaning(&self) -> String {
-        format!("`{}`, {}", self.io.shape, affine(&self.io.params))
+        let layout = match self.io.layout {
+            Layout::Onnx => "",
+            Layout::ChannelsLast => " (channels last)",
+        };
+        format!("`{}`{layout}, {}", self.io.shape, affine(&self.io.params))
     }
 
     /// The module of an input.
@@ -84,8 +89,16 @@ impl Port {
         let facts = self.facts();
         let quantize = quantize();
         let pixels = self.pixels();
+        let mut lines = vec![format!("The input `{}`.", plain(&self.io.name)), String::new()];
+        if self.io.layout == Layout::ChannelsLast {
+            lines
+                .push("Its dimensions are the ONNX input's with the channels last: all channels of a".into());
+            lines.push("pixel follow each other, as cameras deliver them.".into());
+            lines.push(String::new());
+        }
+        lines.push(note.into());
         self.module(
-            &[format!("The input `{}`.", plain(&self.io.name)), String::new(), note.into()],
+            &lines,
             quote! {
                 #facts
                 #quantize

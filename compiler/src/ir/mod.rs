@@ -6,10 +6,12 @@
 
 mod graph;
 mod ids;
+pub mod layout;
 pub mod print;
 mod tensor;
 pub mod verify;
 
 pub use graph::{Def, Graph, NewNode, Node, Value};
 pub use ids::{NodeId, ValueId};
+pub use layout::{InputLayouts, Layout};
 pub use tensor::{Clamp, Origin, QuantParams, Selection, Shape};

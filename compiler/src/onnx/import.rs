@@ -12,7 +12,7 @@ use super::Source;
 use super::error::{NodeProblem, OnnxError};
 use super::model::{GivenByName, OnnxNode, Tensor};
 use crate::Module;
-use crate::ir::{Clamp, Def, Graph, NewNode, Origin, Shape, ValueId};
+use crate::ir::{Clamp, Def, Graph, InputLayouts, NewNode, Origin, Shape, ValueId};
 use crate::ops::{Op, table};
 use crate::quant::Given;
 
@@ -39,12 +39,23 @@ pub struct Importer<'a> {
     current: Option<&'a OnnxNode>,
 }
 
-/// Imports a model.
+/// Imports a model whose inputs lie as it says.
 ///
 /// # Errors
-/// [`OnnxError::Nodes`] with every node that cannot be compiled.
+/// As [`import_as`].
 pub fn import(source: &Source) -> Result<Module, OnnxError> {
+    import_as(source, &InputLayouts::default())
+}
+
+/// Imports a model; its inputs lie as declared.
+///
+/// # Errors
+/// [`OnnxError::Nodes`] with every node that cannot be compiled;
+/// [`OnnxError::Port`] for a layout of an input that the model does not have, or that
+/// has no such dimensions.
+pub fn import_as(source: &Source, layouts: &InputLayouts) -> Result<Module, OnnxError> {
     let model = &source.model;
+    check_names(source, layouts)?;
     let mut importer = Importer {
         graph: Graph::new(&model.name),
         opset: model.opset,
@@ -56,12 +67,16 @@ pub fn import(source: &Source) -> Result<Module, OnnxError> {
     };
     for port in &model.inputs {
         let shape = Shape(port.shape.clone().unwrap_or_default());
-        let order = (0..shape.rank()).collect();
-        let origin =
-            Origin { tensor: port.name.clone(), order: Some(order), channels: None, clamp: Clamp::NONE };
-        let id = importer.graph.add_value(&port.name, shape, Def::Input, Some(origin));
-        importer.graph.inputs.push(id);
-        importer.values.insert(port.name.clone(), id);
+        let layout = layouts.of(&port.name);
+        let Some(order) = layout.order(shape.rank()) else {
+            let reason = format!(
+                "it has shape {shape}, so that there are no channels to put last: the layout {layout} is for \
+                 [N, C, T] and [N, C, H, W]"
+            );
+            return Err(OnnxError::Port { kind: "input", name: port.name.clone(), reason });
+        };
+        let value = importer.input(&port.name, &shape, order);
+        importer.values.insert(port.name.clone(), value);
     }
     let mut problems = Vec::new();
     let mut unknown = std::collections::BTreeSet::new();
@@ -125,7 +140,45 @@ pub fn import(source: &Source) -> Result<Module, OnnxError> {
     })
 }
 
+/// That every input with a layout of its own is one of the model's.
+fn check_names(source: &Source, layouts: &InputLayouts) -> Result<(), OnnxError> {
+    let inputs = &source.model.inputs;
+    let Some(name) = layouts.named.keys().find(|name| inputs.iter().all(|port| port.name != **name)) else {
+        return Ok(());
+    };
+    let names: Vec<&str> = inputs.iter().map(|port| port.name.as_str()).collect();
+    let reason = format!("the model has no input of this name to lay out; it has: {}", names.join(", "));
+    Err(OnnxError::Port { kind: "input", name: name.clone(), reason })
+}
+
 impl Importer<'_> {
+    /// Adds a graph input whose dimension `i` is dimension `order[i]` of the ONNX
+    /// input, and what turns it back; the value that nodes read.
+    fn input(&mut self, name: &str, shape: &Shape, order: Vec<usize>) -> ValueId {
+        let origin = |order: Vec<usize>| {
+            Some(Origin { tensor: name.to_owned(), order: Some(order), channels: None, clamp: Clamp::NONE })
+        };
+        let as_onnx: Vec<usize> = (0..shape.rank()).collect();
+        let port = self.graph.add_value(name, shape.permuted(&order), Def::Input, origin(order.clone()));
+        self.graph.inputs.push(port);
+        if order == as_onnx {
+            return port;
+        }
+        let mut back = as_onnx.clone();
+        order.iter().enumerate().for_each(|(i, &dim)| back[dim] = i);
+        let turned = NewNode {
+            name,
+            onnx_op: "Transpose",
+            op: Op::Transpose(back),
+            inputs: vec![port],
+            output_name: name,
+            shape: shape.clone(),
+            origin: origin(as_onnx),
+        };
+        let id = self.graph.add_node(turned, None);
+        self.graph.node(id).output
+    }
+
     /// Operand `i` of a node; `None` where it is omitted.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ pub use ids::{ArenaRange, BufferId, ConstRange, StepId, Time};
 pub use rows::{Cascade, Event, Pushed, RowTable, RowWork};
 
 use crate::Module;
-use crate::ir::{NodeId, QuantParams, Shape, ValueId};
+use crate::ir::{Layout, NodeId, QuantParams, Shape, ValueId};
 use crate::lower::sweep::RowOrder;
 use crate::lower::{Call, Kernel, KernelSet, LowerError, Lowered};
 use crate::ops;
@@ -207,6 +207,8 @@ pub struct IoPlan {
     pub name: String,
     /// Dimensions as the caller sees them.
     pub shape: Shape,
+    /// How they follow from the ONNX tensor's; outputs lie as that does.
+    pub layout: Layout,
     /// Where it lies; of a pushed input, from its lowest row to its highest.
     pub range: ArenaRange,
     /// What its codes mean.
@@ -323,6 +325,7 @@ pub fn assemble(module: &Module, steps: Vec<(NodeId, Lowered)>) -> Result<Plan, 
         value,
         name: graph.value(value).name.clone(),
         shape: graph.shape(value).clone(),
+        layout: if is_input { Layout::of_input(graph, value) } else { Layout::Onnx },
         range: range_of[&value],
         params: module.quant.activation(value),
         overwritten: is_input && writes_over(&steps, range_of[&value]),

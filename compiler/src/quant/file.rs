@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::Module;
-use crate::ir::QuantParams;
+use crate::ir::{InputLayouts, QuantParams};
 use crate::samples::Preprocess;
 
 /// The version of the file's form.
@@ -31,6 +31,9 @@ pub struct QuantFile {
     pub method: String,
     /// Whether a final softmax was taken off.
     pub no_softmax: bool,
+    /// How the crate's inputs lie; absent where as the model file says.
+    #[serde(default, skip_serializing_if = "InputLayouts::is_onnx")]
+    pub layouts: InputLayouts,
     /// How raw samples become the model's inputs.
     pub preprocess: Preprocess,
     /// Every activation, in order of execution.

@@ -80,6 +80,8 @@ pub struct BuildReport {
     pub files: Vec<FileRow>,
     /// Dimensions of each input, in the model's order.
     pub input_shapes: Vec<Vec<usize>>,
+    /// How each input lies: `onnx` or `channels-last`.
+    pub input_layouts: Vec<String>,
     /// Dimensions of each output, in the model's order.
     pub output_shapes: Vec<Vec<usize>>,
     /// What was assumed or changed.
@@ -215,6 +217,7 @@ impl BuildReport {
             out_dir: emitted.out_dir.display().to_string(),
             files: emitted.files.to_vec(),
             input_shapes: plan.inputs.iter().map(|io| io.shape.0.clone()).collect(),
+            input_layouts: plan.inputs.iter().map(|io| io.layout.to_string()).collect(),
             output_shapes: plan.outputs.iter().map(|io| io.shape.0.clone()).collect(),
             notes: compiled.module.notes.clone(),
         }

@@ -113,6 +113,7 @@ pub fn quantize(module: &mut Module, tensors: &[(&str, QuantParams)]) -> Result<
         samples: 0,
         method: String::new(),
         no_softmax: false,
+        layouts: Default::default(),
         preprocess: Preprocess::default(),
         tensors: tensors.iter().map(entry).collect(),
     };

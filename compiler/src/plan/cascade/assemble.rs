@@ -11,7 +11,7 @@ use super::order::{Event, needed_units, segments};
 use super::pack::profile;
 use super::problem::{Kind, Problem};
 use crate::Module;
-use crate::ir::{NodeId, ValueId};
+use crate::ir::{Layout, NodeId, ValueId};
 use crate::lower::Lowered;
 use crate::lower::sweep::RowOrder;
 use crate::ops;
@@ -91,6 +91,7 @@ pub fn assemble(
         value,
         name: graph.value(value).name.clone(),
         shape: graph.shape(value).clone(),
+        layout: if is_input { Layout::of_input(graph, value) } else { Layout::Onnx },
         range: places.range(problem.home_of[&value]),
         params: module.quant.activation(value),
         overwritten: is_input && pushed.is_none() && overwritten(problem.home_of[&value]),
