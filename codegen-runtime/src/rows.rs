@@ -132,6 +132,12 @@ impl<const ROWS: usize, const ARENA: usize> RowTable<ROWS, ARENA> {
         RowTable { row_bytes, shift, offsets }
     }
 
+    /// The first byte of a row; `None` for a row that lies nowhere.
+    #[inline(always)]
+    pub fn offset(&self, row: usize) -> Option<usize> {
+        self.offsets.get(row).map(|&offset| usize::from(offset) << self.shift)
+    }
+
     /// The rows in an arena.
     #[inline(always)]
     pub fn rows<'a>(&'a self, arena: ArenaView<'a, ARENA>) -> Rows<'a> {

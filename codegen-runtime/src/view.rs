@@ -298,6 +298,14 @@ impl<const N: usize> Arena<N> {
     }
 }
 
+impl<const N: usize> Arena<N> {
+    /// The `LEN` bytes from `offset` on; `None` where they are not inside the arena.
+    #[inline(always)]
+    pub fn get_mut<const LEN: usize>(&mut self, offset: usize) -> Option<&mut [i8; LEN]> {
+        self.0.get_mut(offset..)?.first_chunk_mut()
+    }
+}
+
 impl<const N: usize> Default for Arena<N> {
     fn default() -> Self {
         Arena::new()

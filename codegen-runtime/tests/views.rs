@@ -18,6 +18,17 @@ fn overlapping_runs_see_each_other() {
 }
 
 #[test]
+fn a_run_at_any_offset_is_inside_or_none() {
+    let mut arena = Arena::<16>::new();
+    arena.get_mut::<4>(12).unwrap().copy_from_slice(&[1, 2, 3, 4]);
+    assert_eq!(arena.slice::<11, 5>(), &[0, 1, 2, 3, 4]);
+    assert!(arena.get_mut::<4>(13).is_none() && arena.get_mut::<1>(16).is_none());
+    assert!(arena.get_mut::<4>(usize::MAX).is_none() && arena.get_mut::<17>(0).is_none());
+    let table = rows::RowTable::<2, 16>::new(4, 2, [3, 0]);
+    assert_eq!([0, 1, 2].map(|row| table.offset(row)), [Some(12), Some(0), None]);
+}
+
+#[test]
 fn an_overlapping_copy_moves() {
     let mut arena = Arena::<16>::new();
     let bytes = arena.view().at::<0, 16>();

@@ -1,65 +1,22 @@
 //! Emission: the crate's text, its bytes on this machine, its folder.
 
+mod emitted;
 mod hand_made;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
+use emitted::{cargo, cargo_output, expected, options, work_dir};
 use hand_made::{Net, branches, chain, zoo};
 use tinyc::codegen::{
-    CodegenError, CrateFiles, EmitOptions, SelfTest, TargetFacts, generate, package_name, preprocess, write,
+    CodegenError, CrateFiles, EmitOptions, SelfTest, generate, package_name, preprocess, write,
 };
 use tinyc::ir::QuantParams;
 use tinyc::plan::plan;
 use tinyc::samples::Preprocess;
-use tinyc::verify::reference;
 use tinyc_tests::needs;
-
-fn options(package: &str) -> EmitOptions {
-    EmitOptions {
-        package: package.to_string(),
-        target: TargetFacts { name: "host".to_string(), arch: "portable".to_string() },
-        preprocessing: vec![],
-        self_test: None,
-        accuracy: None,
-        ram: None,
-    }
-}
 
 fn emit(net: &Net, options: &EmitOptions) -> CrateFiles {
     generate(&plan(&net.module).unwrap(), &net.module, options).unwrap()
-}
-
-/// Codes of every output by the naive references.
-fn expected(net: &Net, sample: &[Vec<i8>]) -> Vec<Vec<i8>> {
-    let slices: Vec<&[i8]> = sample.iter().map(Vec::as_slice).collect();
-    let tensors = reference::run(&net.module, &reference::inputs(&net.module, &slices));
-    net.module.graph.outputs.iter().map(|v| tensors[v].codes.clone()).collect()
-}
-
-fn work_dir(name: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("codegen").join(name);
-    let _ = std::fs::remove_dir_all(&dir);
-    std::fs::create_dir_all(&dir).unwrap();
-    dir
-}
-
-fn cargo_output(dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(dir)
-        .env("CARGO_TARGET_DIR", dir.parent().unwrap().join("target"))
-        .env_remove("RUSTFLAGS")
-        .output()
-        .unwrap()
-}
-
-/// Runs cargo in an emitted crate; returns what it printed.
-fn cargo(dir: &Path, arguments: &[&str]) -> String {
-    let output = cargo_output(dir, arguments);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "cargo {arguments:?} in {}:\n{errors}", dir.display());
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A line for each output as the example prints them.

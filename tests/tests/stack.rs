@@ -61,6 +61,11 @@ const THUMB: &[(&str, &str, u32)] = &[
     ("far_jump", "push {r4, lr}; bl 2f; nop; 2: sub sp, #16; add sp, #16; pop {r4, pc}", 24),
     ("own_part", "push {r4, lr}; bl 2f; pop {r4, pc}; 2: push {r4}; pop {r4}; bx lr", 8 + 4),
     ("trap", "push {r4, lr}; cmp r0, #0; beq 1f; udf #0; 1: pop {r4, pc}", 8),
+    (
+        "table_and_filled_up_data",
+        "push {r4, lr}; lsls r0, r0, #1; add pc, r0; .byte 1, 1; sub sp, #40; add sp, #40; pop {r4, pc}; mov r8, r8; .word 7",
+        48,
+    ),
 ];
 
 /// Those that need Thumb-2.

@@ -60,6 +60,10 @@ pub struct QuantArgs {
     /// the RAM budget
     #[arg(long, value_name = "STRATEGY", default_value_t)]
     ram_strategy: Strategy,
+    /// How the input comes: whole, or in rows, which are pushed one by one, so that all of
+    /// it never lies in RAM
+    #[arg(long, value_name = "FORM", default_value_t)]
+    input: Feed,
 }
 
 impl QuantArgs {
@@ -77,7 +81,7 @@ impl QuantArgs {
             kernels: target.map_or_else(KernelSet::default, |target| target.arch.kernels()),
             opt: self.opt,
             strategy: self.ram_strategy,
-            feed: Feed::Whole,
+            feed: self.input,
             limits: target.map(|target| Budgets::default().limits(target)).unwrap_or_default(),
         })
     }

@@ -13,6 +13,10 @@ pub fn emit(plan: &Plan, options: &EmitOptions) -> String {
         }
         None => "",
     };
+    let rows = match plan.pushed {
+        Some(_) => "\n[package.metadata.tinyc]\ninput = \"rows\"\n",
+        None => "",
+    };
     format!(
         r#"{MARKER}
 [package]
@@ -22,7 +26,7 @@ edition = "2024"
 rust-version = "1.95"
 description = {description}
 publish = false
-
+{rows}
 [features]
 # Bounds checks in `runtime/view.rs`, which panic: for debugging on the host.
 checked = []

@@ -33,7 +33,8 @@ pub fn tables(plan: &Plan, module: &Module) -> TokenStream {
     quote!(#(#tables)*)
 }
 
-fn table_name(index: usize) -> proc_macro2::Ident {
+/// The name of a table of rows.
+pub fn table_name(index: usize) -> proc_macro2::Ident {
     format_ident!("ROWS_{index}")
 }
 
@@ -135,12 +136,7 @@ pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
             }
         };
     }
-    let count = number(cascade.order.len());
-    let order = cascade.order.iter().map(|&(stage, count)| {
-        let (stage, count) = (number(usize::from(stage)), number(usize::from(count)));
-        quote!([#stage, #count])
-    });
-    let kind = if cascade.stages <= 256 { quote!(u8) } else { quote!(u16) };
+    let order = order_table(cascade);
     let rows: Vec<_> = (0..layers.len()).map(|stage| format_ident!("y{stage}")).collect();
     let arms = layers.iter().zip(&rows).enumerate().map(|(stage, (layer, y))| {
         let (stage, function) = (number(stage), ident(&layer.function));
@@ -163,8 +159,7 @@ pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
         #lines
         #[inline(never)]
         fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
-            /// Which layer makes its next rows, and how many.
-            static ORDER: [[#kind; 2]; #count] = [#(#order),*];
+            #order
             #(let mut #rows = 0;)*
             for &[stage, count] in &ORDER {
                 let count = count as usize;
@@ -174,6 +169,20 @@ pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
                 }
             }
         }
+    }
+}
+
+/// The constant `ORDER` of a cascade.
+pub fn order_table(cascade: &Cascade) -> TokenStream {
+    let count = number(cascade.order.len());
+    let order = cascade.order.iter().map(|&(stage, count)| {
+        let (stage, count) = (number(usize::from(stage)), number(usize::from(count)));
+        quote!([#stage, #count])
+    });
+    let kind = if cascade.stages <= 256 { quote!(u8) } else { quote!(u16) };
+    quote! {
+        /// Which layer makes its next rows, and how many.
+        static ORDER: [[#kind; 2]; #count] = [#(#order),*];
     }
 }
 

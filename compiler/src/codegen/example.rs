@@ -1,5 +1,6 @@
 //! The crate's examples/run.rs: the model on the machine that builds it.
 
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 use super::ports::Ports;
@@ -36,6 +37,10 @@ pub fn emit(options: &EmitOptions, ports: &Ports) -> Result<String, CodegenError
         }
     });
     let run = (ports.outputs.len() != 1).then(|| quote!(model.run();));
+    let body = match ports.inputs.iter().any(|port| port.rows.is_some()) {
+        true => rows(&package, ports),
+        false => quote!(#(#fills)* #run #(#shows)*),
+    };
     format(quote! {
         #lines
         use #package::{Model, ModelCell};
@@ -46,10 +51,41 @@ pub fn emit(options: &EmitOptions, ports: &Ports) -> Result<String, CodegenError
         fn main() -> std::io::Result<()> {
             let model: &'static mut Model = MODEL.take().ok_or(std::io::ErrorKind::ResourceBusy)?;
             let mut files = std::env::args().skip(1);
-            #(#fills)*
-            #run
-            #(#shows)*
+            #body
             Ok(())
         }
     })
+}
+
+/// Pushes the rows of a file.
+fn rows(package: &Ident, ports: &Ports) -> TokenStream {
+    let shows = match ports.outputs.as_slice() {
+        [_] => quote! {
+            if let Some(output) = model.push_row(&row) {
+                println!("output = {output:?}");
+            }
+        },
+        outputs => {
+            let shows = outputs.iter().map(|port| {
+                let (access, label) = (ident(&port.module), format!("{} = {{:?}}", port.module));
+                quote!(println!(#label, model.#access());)
+            });
+            quote! {
+                if model.push_row(&row) {
+                    #(#shows)*
+                }
+            }
+        }
+    };
+    quote! {
+        let frame = files.next().map(std::fs::read).transpose()?.unwrap_or_default();
+        let mut frame = frame.into_iter();
+        for _ in 0..#package::input::ROWS {
+            let mut row = [0; #package::input::ROW_BYTES];
+            for (code, byte) in row.iter_mut().zip(&mut frame) {
+                *code = byte as i8;
+            }
+            #shows
+        }
+    }
 }

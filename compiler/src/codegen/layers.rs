@@ -35,6 +35,14 @@ pub fn layers(plan: &Plan) -> Vec<Layer<'_>> {
 }
 
 impl Layer<'_> {
+    /// The step's work, where it runs row by row.
+    pub fn rows(&self) -> Option<&RowWork> {
+        match &self.step.work {
+            Work::Rows(work) => Some(work),
+            _ => None,
+        }
+    }
+
     /// The function.
     ///
     /// # Errors

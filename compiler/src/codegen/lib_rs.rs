@@ -7,6 +7,7 @@ use super::cascades;
 use super::layers::{self, Layer};
 use super::names::{grouped, plain};
 use super::ports::{self, Port, Ports};
+use super::pushed;
 use super::tokens::{docs, format, ident, inner_docs, number};
 use super::weights::{self, self_test_input, self_test_output};
 use super::{CodegenError, EmitOptions};
@@ -37,9 +38,12 @@ pub fn emit(
     let weights = weights_static(plan);
     let functions: Vec<TokenStream> = layers.iter().map(|l| l.function(module)).collect::<Result<_, _>>()?;
     let tables = cascades::tables(plan, module);
-    let orders = runs.iter().filter_map(|run| match run {
-        Run::Cascade(cascade, layers) => Some(cascades::function(cascade, layers)),
-        Run::Layer(_) => None,
+    let orders = runs.iter().filter_map(|run| match (run, &plan.pushed) {
+        (Run::Cascade(cascade, layers), Some(input)) if cascade.first.index() == 0 => {
+            Some(pushed::items(plan, input, cascade, layers))
+        }
+        (Run::Cascade(cascade, layers), _) => Some(cascades::function(cascade, layers)),
+        (Run::Layer(_), _) => None,
     });
     format(quote! {
         #head
@@ -173,9 +177,27 @@ fn weights_static(plan: &Plan) -> TokenStream {
 }
 
 fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>]) -> TokenStream {
-    let generic = generic_surface(ports);
-    let inputs = ports.inputs.iter().map(input_access);
-    let run = run(ports, runs);
+    let pushed = pushed::first(plan);
+    let generic = match pushed {
+        Some(_) => pushed::generic_surface(ports),
+        None => generic_surface(ports),
+    };
+    let inputs = ports.inputs.iter().filter(|_| pushed.is_none()).map(input_access);
+    let run = match pushed {
+        Some((input, cascade)) => {
+            let rest: Vec<Ident> = runs.iter().skip(1).map(Run::function).collect();
+            pushed::functions(input, cascade, ports, &rest)
+        }
+        None => run(ports, runs),
+    };
+    let (progress, start) = match pushed {
+        Some(_) => (quote!(progress: Progress,), quote!(, progress: Progress::START)),
+        None => (quote!(), quote!()),
+    };
+    let state = docs(&[match pushed {
+        Some(_) => "The model's state: its arena, and how far the frame is.",
+        None => "The model's state: its arena.",
+    }]);
     let outputs = ports.outputs.iter().filter(|_| ports.outputs.len() > 1).map(|port| {
         let (name, module) = (ident(&port.module), ident(&port.module));
         let lines =
@@ -187,18 +209,19 @@ fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>]) ->
         }
     });
     let traced = traced(plan, runs);
-    let self_test = options.self_test.as_ref().map(|_| self_test(ports));
-    let infer = infer(ports);
+    let self_test = options.self_test.as_ref().map(|_| self_test(ports, pushed.is_some()));
+    let infer = if pushed.is_some() { pushed::infer(ports) } else { infer(ports) };
     quote! {
-        /// The model's state: its arena.
+        #state
         pub struct Model {
             arena: Arena<ARENA_BYTES>,
+            #progress
         }
 
         impl Model {
             #generic
             /// A model of zeros, which lies in `.bss` if it is static.
-            pub const fn new() -> Model { Model { arena: Arena::new() } }
+            pub const fn new() -> Model { Model { arena: Arena::new() #start } }
             #(#inputs)*
             #run
             #(#outputs)*
@@ -243,7 +266,7 @@ fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>]) ->
 }
 
 /// `slice::<OFFSET, LEN>()`.
-fn slice(range: ArenaRange) -> TokenStream {
+pub fn slice(range: ArenaRange) -> TokenStream {
     let (offset, bytes) = (number(range.offset), number(range.bytes));
     quote!(slice::<#offset, #bytes>())
 }
@@ -255,36 +278,50 @@ fn slice_mut(range: ArenaRange) -> TokenStream {
 
 /// What a test runner uses, whatever the model.
 fn generic_surface(ports: &Ports) -> TokenStream {
-    let sizes = |ports: &[Port]| {
-        let (count, modules) =
-            (number(ports.len()), ports.iter().map(|p| ident(&p.module)).collect::<Vec<_>>());
-        (count, quote!([#(#modules::BYTES),*]))
-    };
-    let ((inputs, input_bytes), (outputs, output_bytes)) = (sizes(&ports.inputs), sizes(&ports.outputs));
+    let (inputs, input_bytes) = sizes(&ports.inputs);
+    let (constant, slices) = output_surface(ports);
     let input_arms = ports.inputs.iter().enumerate().map(|(index, port)| {
         let (index, slice) = (number(index), slice_mut(port.io.range));
-        quote!(#index => self.arena.#slice,)
-    });
-    let output_arms = ports.outputs.iter().enumerate().map(|(index, port)| {
-        let (index, slice) = (number(index), slice(port.io.range));
         quote!(#index => self.arena.#slice,)
     });
     quote! {
         /// Bytes of each input, in the model's order.
         pub const INPUT_BYTES: [usize; #inputs] = #input_bytes;
-        /// Bytes of each output, in the model's order.
-        pub const OUTPUT_BYTES: [usize; #outputs] = #output_bytes;
+        #constant
 
         /// The input at a position of `INPUT_BYTES`; empty where there is none.
         pub fn input_slice(&mut self, index: usize) -> &mut [i8] {
             match index { #(#input_arms)* _ => &mut [] }
         }
 
+        #slices
+    }
+}
+
+/// How many ports there are, and the bytes of each.
+fn sizes(ports: &[Port]) -> (Literal, TokenStream) {
+    let modules = ports.iter().map(|p| ident(&p.module));
+    (number(ports.len()), quote!([#(#modules::BYTES),*]))
+}
+
+/// The outputs as a test runner sees them: their bytes, and the function that gives them.
+pub fn output_surface(ports: &Ports) -> (TokenStream, TokenStream) {
+    let (outputs, output_bytes) = sizes(&ports.outputs);
+    let output_arms = ports.outputs.iter().enumerate().map(|(index, port)| {
+        let (index, slice) = (number(index), slice(port.io.range));
+        quote!(#index => self.arena.#slice,)
+    });
+    let constant = quote! {
+        /// Bytes of each output, in the model's order.
+        pub const OUTPUT_BYTES: [usize; #outputs] = #output_bytes;
+    };
+    let slices = quote! {
         /// The output at a position of `OUTPUT_BYTES`; empty where there is none.
         pub fn output_slice(&self, index: usize) -> &[i8] {
             match index { #(#output_arms)* _ => &[] }
         }
-    }
+    };
+    (constant, slices)
 }
 
 fn input_access(port: &Port) -> TokenStream {
@@ -354,20 +391,26 @@ fn traced(plan: &Plan, runs: &[Run<'_>]) -> TokenStream {
         let slice = slice(layer.step.output_range);
         quote!(sink(#index, #name, self.arena.#slice);)
     };
-    let steps = runs.iter().map(|run| {
-        let function = run.function();
-        let shown: Vec<TokenStream> = match run {
+    let shown = |run: &Run<'_>| -> Vec<TokenStream> {
+        match run {
             Run::Layer(layer) => vec![show(layer)],
             Run::Cascade(cascade, layers) => {
                 let whole = layers.iter().filter(|layer| cascades::remains(plan, cascade, layer.step));
                 whole.map(|layer| show(layer)).collect()
             }
-        };
+        }
+    };
+    let mut steps = runs.iter().map(|run| {
+        let (function, shown) = (run.function(), shown(run));
         quote! {
             #function(self.arena.view());
             #(#shown)*
         }
     });
+    if let (Some(_), [first, ..]) = (&plan.pushed, runs) {
+        return pushed::traced(&shown(first), &steps.skip(1).collect::<Vec<_>>());
+    }
+    let steps = &mut steps;
     let pattern = if runs.is_empty() { quote!(_) } else { quote!(mut sink) };
     let note = (!plan.cascades.is_empty())
         .then(|| docs(&["Of layers that run row by row, those whose outputs are never whole are left out."]));
@@ -382,7 +425,7 @@ fn traced(plan: &Plan, runs: &[Run<'_>]) -> TokenStream {
     }
 }
 
-fn self_test(ports: &Ports) -> TokenStream {
+fn self_test(ports: &Ports, pushed: bool) -> TokenStream {
     let fills = ports.inputs.iter().enumerate().map(|(index, port)| {
         let (access, file) = (format_ident!("{}_mut", port.module), self_test_input(index));
         quote! {
@@ -400,11 +443,11 @@ fn self_test(ports: &Ports) -> TokenStream {
         }
     });
     let run = if ports.outputs.len() == 1 { quote!(let _ = self.run();) } else { quote!(self.run();) };
+    let run = if pushed { pushed::self_test_rows() } else { quote!(#(#fills)* #run) };
     quote! {
         /// Runs the embedded sample; whether all outputs are the expected bytes.
         #[cfg(feature = "self_test")]
         pub fn self_test(&mut self) -> bool {
-            #(#fills)*
             #run
             let mut same = true;
             #(#checks)*

@@ -13,6 +13,7 @@ mod lib_rs;
 mod names;
 mod ports;
 pub mod preprocess;
+mod pushed;
 mod readme;
 mod runtime;
 mod tokens;

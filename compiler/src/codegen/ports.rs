@@ -4,7 +4,7 @@
 //! names that the rest of the crate uses. Invariant: a model with one input has
 //! `input`, one with several has `input_<name>` each; outputs alike.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::names::{affine, grouped, plain, unique};
@@ -31,6 +31,8 @@ pub struct Port {
     pub io: IoPlan,
     /// What was done to its samples; [`Preprocess::None`] for outputs.
     pub preprocessing: Preprocess,
+    /// Of an input that is pushed row by row, how many there are.
+    pub rows: Option<usize>,
 }
 
 impl Ports {
@@ -40,9 +42,15 @@ impl Ports {
     /// [`CodegenError::Channels`] for means that fit no axis.
     pub fn of(plan: &Plan, options: &EmitOptions) -> Result<Ports, CodegenError> {
         let mut inputs = named("input", &plan.inputs);
+        for port in &mut inputs {
+            port.rows = plan.pushed.as_ref().map(|pushed| pushed.rows);
+        }
         for (port, preprocessing) in inputs.iter_mut().zip(&options.preprocessing) {
             if let Preprocess::MeanStd { mean, std, channel_axis } = preprocessing {
-                let fits = channel_stride(&port.io.shape, *channel_axis, mean.len()).is_some();
+                let stride = channel_stride(&port.io.shape, *channel_axis, mean.len());
+                // A row begins with the first mean.
+                let row = port.io.shape.elements() / port.rows.unwrap_or(1).max(1);
+                let fits = stride.is_some_and(|run| mean.len() == 1 || row.is_multiple_of(run * mean.len()));
                 if !fits || mean.len() != std.len() {
                     return Err(CodegenError::Channels {
                         input: port.io.name.clone(),
@@ -65,7 +73,12 @@ fn named(kind: &str, ports: &[IoPlan]) -> Vec<Port> {
     };
     ports
         .iter()
-        .map(|io| Port { module: module(io, &mut taken), io: io.clone(), preprocessing: Preprocess::None })
+        .map(|io| Port {
+            module: module(io, &mut taken),
+            io: io.clone(),
+            preprocessing: Preprocess::None,
+            rows: None,
+        })
         .collect()
 }
 
@@ -79,15 +92,27 @@ impl Port {
         format!("`{}`{layout}, {}", self.io.shape, affine(&self.io.params))
     }
 
+    /// How a row's codes follow each other, for whoever pushes it.
+    pub fn row_order(&self) -> String {
+        let row: Vec<String> = self.io.shape.0.iter().skip(2).map(|dim| format!("[{dim}]")).collect();
+        let row = row.concat();
+        match self.io.layout {
+            Layout::Onnx => format!("A row is `{row}`."),
+            Layout::ChannelsLast => {
+                format!("A row is `{row}`, channels last, which the model's file has in front.")
+            }
+        }
+    }
+
     /// The module of an input.
     pub fn input_module(&self) -> TokenStream {
-        let note = if self.io.overwritten {
-            "A run writes over these bytes: fill them again before each run."
-        } else {
-            "A run leaves these bytes as they are."
+        let note = match (self.rows, self.io.overwritten) {
+            (Some(_), _) => "It is pushed row by row and never whole in RAM.",
+            (None, true) => "A run writes over these bytes: fill them again before each run.",
+            (None, false) => "A run leaves these bytes as they are.",
         };
         let facts = self.facts();
-        let quantize = quantize();
+        let quantize = self.quantize();
         let pixels = self.pixels();
         let mut lines = vec![format!("The input `{}`.", plain(&self.io.name)), String::new()];
         if self.io.layout == Layout::ChannelsLast {
@@ -133,17 +158,29 @@ impl Port {
     }
 
     fn facts(&self) -> TokenStream {
-        let IoPlan { shape, range, params, .. } = &self.io;
+        let IoPlan { shape, params, .. } = &self.io;
+        let elements = shape.elements();
         let (rank, dims) = (number(shape.rank()), shape.0.iter().map(|&d| number(d)));
-        let (bytes, scale) = (number(range.bytes), float(params.scale));
+        let (bytes, scale) = (number(elements), float(params.scale));
         let zero_point = proc_macro2::Literal::i8_unsuffixed(params.zero_point.saturating_abs());
         let zero_point = match params.zero_point {
             i8::MIN => quote!(-128),
             z if z < 0 => quote!(-#zero_point),
             _ => quote!(#zero_point),
         };
-        let total = format!("Number of codes, and bytes: {}.", grouped(range.bytes as u64));
+        let total = format!("Number of codes, and bytes: {}.", grouped(elements as u64));
         let total = docs(&[total]);
+        let rows = self.rows.map(|rows| {
+            let row_bytes = number(elements / rows.max(1));
+            let (rows, order) = (number(rows), docs(&[self.row_order()]));
+            quote! {
+                /// Rows of a frame.
+                pub const ROWS: usize = #rows;
+                /// Codes of a row, and its bytes.
+                #order
+                pub const ROW_BYTES: usize = #row_bytes;
+            }
+        });
         quote! {
             /// Dimensions, outermost first; codes are row-major.
             pub const SHAPE: [usize; #rank] = [#(#dims),*];
@@ -153,16 +190,23 @@ impl Port {
             pub const SCALE: f32 = #scale;
             /// The code of real 0.
             pub const ZERO_POINT: i8 = #zero_point;
+            #rows
         }
+    }
+
+    /// The constant that counts the codes which conversions take at a time.
+    fn at_a_time(&self) -> Ident {
+        ident(if self.rows.is_some() { "ROW_BYTES" } else { "BYTES" })
     }
 
     /// `quantize_pixels`, where the samples were 8-bit.
     fn pixels(&self) -> TokenStream {
+        let bytes = self.at_a_time();
         match &self.preprocessing {
             Preprocess::None => TokenStream::new(),
             Preprocess::Codes => quote! {
                 /// Codes of 8-bit samples that are the model's unsigned input codes.
-                pub fn quantize_pixels(pixels: &[u8; BYTES], codes: &mut [i8; BYTES]) {
+                pub fn quantize_pixels(pixels: &[u8; #bytes], codes: &mut [i8; #bytes]) {
                     for (code, &pixel) in codes.iter_mut().zip(pixels) {
                         *code = (pixel ^ 0x80) as i8;
                     }
@@ -191,7 +235,7 @@ impl Port {
                     /// Means and standard deviations of the channels.
                     const MEAN_STD: [(f32, f32); #channels] = [#((#means, #stds)),*];
                     /// Codes of samples of any range: of `(sample - mean) / std`.
-                    pub fn quantize_samples(samples: &[f32; BYTES], codes: &mut [i8; BYTES]) {
+                    pub fn quantize_samples(samples: &[f32; #bytes], codes: &mut [i8; #bytes]) {
                         let runs = codes.chunks_mut(RUN).zip(samples.chunks(RUN));
                         for ((codes, samples), (mean, std)) in runs.zip(MEAN_STD.iter().cycle()) {
                             for (code, sample) in codes.iter_mut().zip(samples) {
@@ -200,7 +244,7 @@ impl Port {
                         }
                     }
                     #lines
-                    pub fn quantize_pixels(pixels: &[u8; BYTES], codes: &mut [i8; BYTES]) {
+                    pub fn quantize_pixels(pixels: &[u8; #bytes], codes: &mut [i8; #bytes]) {
                         let runs = codes.chunks_mut(RUN).zip(pixels.chunks(RUN));
                         for ((codes, pixels), table) in runs.zip(PIXEL_CODES.iter().cycle()) {
                             for (code, &pixel) in codes.iter_mut().zip(pixels) {
@@ -214,15 +258,16 @@ impl Port {
             }
         }
     }
-}
 
-fn quantize() -> TokenStream {
-    quote! {
-        /// Codes of real values: divided by the scale, rounded half to even,
-        /// saturated; the zero point for NaN.
-        pub fn quantize(values: &[f32; BYTES], codes: &mut [i8; BYTES]) {
-            for (code, &value) in codes.iter_mut().zip(values) {
-                *code = super::code_of(value, SCALE, ZERO_POINT);
+    fn quantize(&self) -> TokenStream {
+        let bytes = self.at_a_time();
+        quote! {
+            /// Codes of real values: divided by the scale, rounded half to even,
+            /// saturated; the zero point for NaN.
+            pub fn quantize(values: &[f32; #bytes], codes: &mut [i8; #bytes]) {
+                for (code, &value) in codes.iter_mut().zip(values) {
+                    *code = super::code_of(value, SCALE, ZERO_POINT);
+                }
             }
         }
     }

@@ -82,6 +82,10 @@ fn usage(text: &mut String, options: &EmitOptions, ports: &Ports) {
         "## Use\n\n```rust\nstatic MODEL: {package}::ModelCell = {package}::ModelCell::new();\n"
     );
     let _ = writeln!(text, "let model = MODEL.take().unwrap();");
+    if let Some(input) = ports.inputs.iter().find(|port| port.rows.is_some()) {
+        rows(text, &package, input, ports);
+        return ends(text, options);
+    }
     for port in &ports.inputs {
         let _ = writeln!(text, "{package}::{0}::quantize(&values, model.{0}_mut());", port.module);
     }
@@ -100,6 +104,32 @@ fn usage(text: &mut String, options: &EmitOptions, ports: &Ports) {
         let _ =
             writeln!(text, "A run overwrites {}: fill the input before every run.\n", overwritten.join(", "));
     }
+    ends(text, options);
+}
+
+/// How rows are pushed.
+fn rows(text: &mut String, package: &str, input: &Port, ports: &Ports) {
+    let get = match ports.outputs.len() {
+        1 => "    if let Some(codes) = model.push_row(&row) {\n        // The frame is complete: these are its output codes.\n    }".to_string(),
+        _ => {
+            let gets = ports.outputs.iter().map(|port| format!("        let codes = model.{}();\n", port.module));
+            format!("    if model.push_row(&row) {{\n{}    }}", gets.collect::<String>())
+        }
+    };
+    let _ = writeln!(
+        text,
+        "loop {{\n    // {rows} times a frame, as the sensor delivers them.\n    let row: [i8; {package}::input::ROW_BYTES] = sensor.next_row();\n{get}\n}}\n```\n",
+        rows = input.rows.unwrap_or(0),
+    );
+    let _ = writeln!(
+        text,
+        "The input is pushed row by row and never whole in RAM. {} A row that was pushed need not be kept.\nThe next row after a frame's last begins the next frame; `model.restart()` gives a frame up that was begun.\n`push_row_f32` takes real values; `run_frame` takes all rows of a frame that lies in flash.\n",
+        input.row_order()
+    );
+}
+
+/// What else there is.
+fn ends(text: &mut String, options: &EmitOptions) {
     let _ = writeln!(
         text,
         "On this machine: `cargo run --release --example run`. Features: `trace` hands out every"

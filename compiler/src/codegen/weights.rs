@@ -43,8 +43,8 @@ fn check(codes: &[Vec<i8>], ports: &[IoPlan]) -> Result<(), CodegenError> {
     if codes.len() != ports.len() {
         return error("ports", codes.len(), ports.len());
     }
-    match codes.iter().zip(ports).find(|(codes, port)| codes.len() != port.range.bytes) {
-        Some((codes, port)) => error("codes", codes.len(), port.range.bytes),
+    match codes.iter().zip(ports).find(|(codes, port)| codes.len() != port.shape.elements()) {
+        Some((codes, port)) => error("codes", codes.len(), port.shape.elements()),
         None => Ok(()),
     }
 }

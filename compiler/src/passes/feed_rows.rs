@@ -50,15 +50,27 @@ fn turned(graph: &Graph, reader: NodeId, file: Option<&Shape>) -> Option<Origin>
     }
     match &node.op {
         Op::Transpose(perm) => {
-            let order = origin.order.as_ref()?;
-            // Dimensions that a reshape has changed are no longer those of the file.
-            if file?.rank() != order.len() || file?.permuted(order) != before.shape {
-                return None;
-            }
-            Some(Origin { order: Some(perm.iter().map(|&p| order[p]).collect()), ..origin.clone() })
+            let (file, order) = (file?, origin.order.as_ref()?);
+            let dims = dims(file, order, &before.shape)?;
+            let moved = perm.iter().filter_map(|&p| dims[p]);
+            // Where dimensions of one element stand says nothing about the data.
+            let units = order.iter().copied().filter(|&dim| file.0[dim] == 1);
+            Some(Origin { order: Some(units.chain(moved).collect()), ..origin.clone() })
         }
         // Its data stays that of the transposed tensor.
         Op::Reshape => Some(origin),
         _ => None,
     }
+}
+
+/// Which dimension of the file's tensor each dimension of a shape is, `None` for those of
+/// one element; `None` where a reshape has split or joined some.
+fn dims(file: &Shape, order: &[usize], shape: &Shape) -> Option<Vec<Option<usize>>> {
+    let mut left = order.iter().copied().filter(|&dim| file.0[dim] != 1);
+    let of = |&size: &usize| match size {
+        1 => Some(None),
+        _ => left.next().filter(|&dim| file.0[dim] == size).map(Some),
+    };
+    let dims: Option<Vec<_>> = shape.0.iter().map(of).collect();
+    dims.filter(|_| left.next().is_none())
 }

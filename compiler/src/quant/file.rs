@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::Module;
-use crate::ir::{InputLayouts, QuantParams};
+use crate::ir::{Def, InputLayouts, QuantParams};
 use crate::samples::Preprocess;
 
 /// The version of the file's form.
@@ -93,10 +93,13 @@ pub enum QuantFileError {
 impl QuantFile {
     /// Records the activations of a module.
     pub fn record(module: &Module, header: QuantFile) -> QuantFile {
-        let tensors = module
-            .graph
+        let graph = &module.graph;
+        // Inputs as the file has them, where the caller turns them to what the graph reads.
+        let turned = graph.values().filter(|(id, v)| v.def == Def::Input && !graph.inputs.contains(id));
+        let tensors = graph
             .live_activations()
             .into_iter()
+            .chain(turned.map(|(id, _)| id))
             .filter_map(|id| {
                 let p = module.quant.activations.get(&id)?;
                 let name = module.graph.value(id).name.clone();

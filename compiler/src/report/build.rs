@@ -84,6 +84,8 @@ pub struct BuildReport {
     pub input_layouts: Vec<String>,
     /// Dimensions of each output, in the model's order.
     pub output_shapes: Vec<Vec<usize>>,
+    /// The rows of an input that is pushed; null where inputs are whole.
+    pub input_rows: Option<InputRows>,
     /// What was assumed or changed.
     pub notes: Vec<String>,
 }
@@ -147,6 +149,24 @@ impl ScalesRow {
             samples: compiled.quant_file.samples,
             method: compiled.quant_file.method.clone(),
         }
+    }
+}
+
+/// The rows of an input that is pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct InputRows {
+    /// Rows of a frame.
+    pub rows: usize,
+    /// Bytes of a row.
+    pub row_bytes: usize,
+}
+
+impl InputRows {
+    /// Those of a plan.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Option<Self> {
+        let pushed = plan.pushed.as_ref()?;
+        Some(Self { rows: pushed.rows, row_bytes: plan.row_tables[pushed.table].row_bytes })
     }
 }
 
@@ -219,6 +239,7 @@ impl BuildReport {
             input_shapes: plan.inputs.iter().map(|io| io.shape.0.clone()).collect(),
             input_layouts: plan.inputs.iter().map(|io| io.layout.to_string()).collect(),
             output_shapes: plan.outputs.iter().map(|io| io.shape.0.clone()).collect(),
+            input_rows: InputRows::of(plan),
             notes: compiled.module.notes.clone(),
         }
     }

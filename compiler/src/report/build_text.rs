@@ -111,6 +111,15 @@ impl BuildReport {
         }
         let library = self.package.replace('-', "_");
         writeln!(f, "\n  {} = {{ path = {:?} }}", self.package, self.out_dir)?;
+        if let Some(rows) = self.input_rows {
+            writeln!(f, "  let mut model = {library}::Model::new();")?;
+            return writeln!(
+                f,
+                "  let output = model.push_row(&row); // {} times {} of i8; the last one gives the output",
+                thousands(rows.rows as u64),
+                thousands(rows.row_bytes as u64)
+            );
+        }
         match (&self.input_shapes[..], &self.output_shapes[..]) {
             ([input], [output]) => {
                 let elements = |shape: &[usize]| thousands(shape.iter().product::<usize>() as u64);

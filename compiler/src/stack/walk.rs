@@ -351,12 +351,21 @@ impl Walk<'_> {
         targets
     }
 
+    /// Whether an instruction does nothing but align the data behind it.
+    fn fills_up(&self, at: u32) -> bool {
+        /// MOV r8, r8 and NOP.
+        const NOTHING: [[u8; 2]; 2] = [[0xc0, 0x46], [0x00, 0xbf]];
+        let nothing =
+            NOTHING.iter().any(|nop| self.functions.elf.at(at).is_some_and(|code| code.starts_with(nop)));
+        nothing && self.functions.data_end(at + 2).is_some()
+    }
+
     /// The first instruction that no way reached.
     fn unreached(&self) -> Option<u32> {
         let mut at = self.start;
         while at < self.end {
             let reached = self.seen.range((at, Conditional::default())..).next().map(|(key, _)| key.0);
-            if reached != Some(at) && self.functions.is_code(at) {
+            if reached != Some(at) && self.functions.is_code(at) && !self.fills_up(at) {
                 return Some(at);
             }
             at += match self.functions.is_code(at) {

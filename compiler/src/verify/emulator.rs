@@ -460,6 +460,8 @@ fn build_elf(
         Purpose::Trace => "\"trace\", \"locate\"",
         Purpose::Locate => "\"locate\"",
     };
+    let rows = if emitted.takes_rows()? { "\"rows\"" } else { "" };
+    let default = [default, rows].into_iter().filter(|list| !list.is_empty()).collect::<Vec<_>>().join(", ");
     // File names in debug information would look like those of panics.
     let (debug, strip) = match purpose {
         Purpose::Run | Purpose::Trace => (true, false),
@@ -467,7 +469,7 @@ fn build_elf(
     };
     let manifest = format!(
         "version = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[features]\n\
-         default = [{default}]\ntrace = []\nlocate = []\n\n[dependencies]\n{}\n\
+         default = [{default}]\ntrace = []\nlocate = []\nrows = []\n\n[dependencies]\n{}\n\
          [profile.release]\nopt-level = 3\nlto = \"fat\"\ncodegen-units = 1\n\
          panic = \"abort\"\ndebug = {debug}\nstrip = {strip}\nincremental = false\n\
          overflow-checks = false\ndebug-assertions = false\n",

@@ -27,6 +27,16 @@ use std::time::{Duration, Instant};
 ///     pub fn run_traced(&mut self, sink: &mut dyn FnMut(usize, &str, &[i8])) -> _;
 /// }
 /// ```
+/// Of a crate whose Cargo.toml says `input = "rows"` under `package.metadata.tinyc`,
+/// this part instead of `input_slice` and `run`:
+/// ```text
+///     pub const ROW_BYTES: usize;                 // bytes of a row of the input
+///     pub fn push_row(&mut self, row: &[i8; Self::ROW_BYTES]) -> _;
+///     pub fn restart(&mut self);
+///     pub fn rows_pushed(&self) -> usize;
+///     #[cfg(feature = "trace")]
+///     pub fn run_traced(&mut self, frame: &[i8; _], sink: &mut dyn FnMut(usize, &str, &[i8])) -> _;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrateRef {
     /// Its package name.
@@ -36,6 +46,21 @@ pub struct CrateRef {
 }
 
 impl CrateRef {
+    /// Whether its input is pushed row by row.
+    ///
+    /// # Errors
+    /// As [`CrateRef::absolute_dir`].
+    pub(super) fn takes_rows(&self) -> Result<bool, VerifyError> {
+        let path = self.absolute_dir()?.join("Cargo.toml");
+        let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
+        let manifest: Option<toml::Table> = text.parse().ok();
+        let input = || {
+            let tinyc = manifest.as_ref()?.get("package")?.get("metadata")?.get("tinyc")?;
+            tinyc.get("input")?.as_str()
+        };
+        Ok(input() == Some("rows"))
+    }
+
     /// The folder as an absolute path.
     ///
     /// # Errors

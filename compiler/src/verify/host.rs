@@ -208,7 +208,11 @@ fn build_program(crates: &[CrateRef], options: &HostOptions, trace: bool) -> Res
         }
         let alias = format!("m{index}");
         dependencies += &dependency(&alias, emitted, trace)?;
-        call = call + " " + &alias;
+        let feed = match emitted.takes_rows()? {
+            true => "rows",
+            false => "whole",
+        };
+        call = format!("{call} {feed} {alias}");
     }
     let default = if trace { "\"trace\"" } else { "" };
     let level = if options.quick_build { 1 } else { 3 };

@@ -170,3 +170,11 @@ fn folders_that_cannot_be_written() {
     std::fs::write(own.join("thesis.tex"), "years").expect("written");
     refused(&own, "was not written by tinyc");
 }
+
+#[test]
+fn inputs_that_cannot_be_pushed() {
+    let earlier = Earlier::new();
+    let two = fixture("multi_io/model.onnx");
+    let parts = ["2 inputs, 'image', 'features'", "build without --input rows"];
+    earlier.refuses(&[&two, "--input", "rows"], &parts);
+}

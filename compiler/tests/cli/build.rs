@@ -188,3 +188,25 @@ fn the_stack_needs_a_chip() {
     assert!(error.contains("target 'host' is no microcontroller"), "{error}");
     assert!(!out.exists());
 }
+
+#[test]
+fn rows_of_a_signal_are_pushed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, again) = (folder.path().join("first"), folder.path().join("again"));
+    // [1, 3, 32]: 32 moments of 3 channels.
+    let model = fixture("conv1d/model.onnx");
+    let build = ["build", &model, "--target", "stm32f411", "--input", "rows", "-o", text(&first)];
+    let summary = tinyc(&build).ok();
+    assert!(summary.contains("model.push_row(&row); // 32 times 3 of i8"), "{summary}");
+    let library = std::fs::read_to_string(first.join("src/lib.rs")).expect("lib.rs");
+    assert!(library.contains("A row is `[1][3]`, channels last, which the model's file has in front."));
+
+    // The same crate without the data.
+    let quant = first.join("model.quant.toml");
+    let mut rebuild = build.to_vec();
+    rebuild[7] = text(&again);
+    rebuild.extend(["--quant", text(&quant), "--json"]);
+    let report = tinyc(&rebuild).json();
+    assert_eq!(report["input_rows"], json!({ "rows": 32, "row_bytes": 3 }));
+    assert!(files(&first) == files(&again), "the crates differ");
+}

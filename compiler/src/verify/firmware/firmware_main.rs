@@ -8,7 +8,8 @@
 //! as u32 in little endian; name; data); on the console lines `name value`:
 //! `input_bytes`, `output_bytes` (a sample), `model_ram_bytes`, `samples`,
 //! `stack_bytes` (the deepest stack of a run).
-//! Invariant: only the model's `run` lies between `bench_start` and
+//! Invariant: only the model's `run` (with the feature `rows`, `push_row` for every
+//! row of a frame) lies between `bench_start` and
 //! `bench_stop`, called by `bench_run`; what is not the model's lies in sections
 //! `.harness`; the panic handler links only if nothing can panic, except
 //! with the feature `locate`, where a panic is a fault that tells its place.
@@ -36,6 +37,16 @@ unsafe extern "C" {
 }
 
 static mut MODEL: Model = Model::new();
+
+/// Bytes of a frame that lies outside the model.
+#[cfg(feature = "rows")]
+const FRAME_BYTES: usize = Model::INPUT_BYTES[0];
+#[cfg(not(feature = "rows"))]
+const FRAME_BYTES: usize = 0;
+
+/// Where a sensor's rows come from.
+#[unsafe(link_section = ".frame")]
+static mut FRAME: [i8; FRAME_BYTES] = [0; FRAME_BYTES];
 
 /// The lowest address of the stack, and the one past its end.
 pub fn stack_bounds() -> (usize, usize) {
@@ -87,21 +98,30 @@ fn panic(info: &PanicInfo) -> ! {
     fail(text!(""))
 }
 
-#[cfg(not(feature = "trace"))]
+#[cfg(not(any(feature = "trace", feature = "rows")))]
 #[inline(never)]
 #[unsafe(export_name = "bench_run")]
-fn run(model: &mut Model) {
+fn run(model: &mut Model, _: &[i8; FRAME_BYTES]) {
     let _ = model.run();
+}
+
+#[cfg(all(feature = "rows", not(feature = "trace")))]
+#[inline(never)]
+#[unsafe(export_name = "bench_run")]
+fn run(model: &mut Model, frame: &[i8; FRAME_BYTES]) {
+    for row in frame.as_chunks::<{ Model::ROW_BYTES }>().0 {
+        let _ = black_box(model.push_row(row));
+    }
 }
 
 #[cfg(feature = "trace")]
 #[inline(never)]
 #[unsafe(export_name = "bench_run")]
-fn run(model: &mut Model) {
+fn run(model: &mut Model, frame: &[i8; FRAME_BYTES]) {
     let Some(file) = File::write_to(text!("trace.bin")) else {
         fail(text!("error trace.bin cannot be written"))
     };
-    model.run_traced(&mut |step: usize, name: &str, data: &[i8]| {
+    let mut sink = |step: usize, name: &str, data: &[i8]| {
         let mut taken = true;
         for number in [step, name.len(), data.len()] {
             taken &= file.write(&(number as u32).to_le_bytes());
@@ -110,17 +130,37 @@ fn run(model: &mut Model) {
         if !(taken & file.write(data)) {
             fail(text!("error trace.bin cannot be written"));
         }
-    });
+    };
+    #[cfg(feature = "rows")]
+    model.run_traced(frame, &mut sink);
+    #[cfg(not(feature = "rows"))]
+    {
+        let _ = frame;
+        model.run_traced(&mut sink);
+    }
+}
+
+/// The inputs, one after the other.
+#[cfg(not(feature = "rows"))]
+fn inputs(model: &mut Model, _: &mut [i8; FRAME_BYTES], mut fill: impl FnMut(&mut [i8])) {
+    for index in 0..Model::INPUT_BYTES.len() {
+        fill(model.input_slice(index));
+    }
+}
+
+#[cfg(feature = "rows")]
+fn inputs(_: &mut Model, frame: &mut [i8; FRAME_BYTES], mut fill: impl FnMut(&mut [i8])) {
+    fill(frame);
 }
 
 /// One measured run; returns the bytes of stack that it took.
 #[inline(never)]
 #[unsafe(link_section = ".harness")]
-fn measure(model: &mut Model) -> usize {
-    let model = black_box(model);
+fn measure(model: &mut Model, frame: &[i8; FRAME_BYTES]) -> usize {
+    let (model, frame) = (black_box(model), black_box(frame));
     paint_stack();
     bench_start();
-    run(model);
+    run(model, frame);
     bench_stop();
     stack_peak()
 }
@@ -131,6 +171,9 @@ extern "C" fn firmware_main() -> ! {
     let model = &raw mut MODEL;
     // SAFETY: this function is entered once, and nothing else names MODEL.
     let model = unsafe { &mut *model };
+    let frame = &raw mut FRAME;
+    // SAFETY: the same holds of FRAME, whose bytes are any.
+    let frame = unsafe { &mut *frame };
     let input_bytes: usize = Model::INPUT_BYTES.iter().sum();
     let output_bytes: usize = Model::OUTPUT_BYTES.iter().sum();
     print_fact(text!("input_bytes"), input_bytes);
@@ -146,15 +189,12 @@ extern "C" fn firmware_main() -> ! {
     let mut samples = 0;
     let mut stack_bytes = 0;
     while input_bytes > 0 && used + input_bytes <= available {
-        for index in 0..Model::INPUT_BYTES.len() {
-            let bytes = model.input_slice(index);
-            match input {
-                Some(file) if !file.read(bytes) => fail(text!("error input.bin cannot be read")),
-                Some(_) => (),
-                None => zero(bytes),
-            }
-        }
-        stack_bytes = stack_bytes.max(measure(model));
+        inputs(model, frame, |bytes| match input {
+            Some(file) if !file.read(bytes) => fail(text!("error input.bin cannot be read")),
+            Some(_) => (),
+            None => zero(bytes),
+        });
+        stack_bytes = stack_bytes.max(measure(model, frame));
         // Some machines have memory below the stack and do not fault there.
         if stack_bytes + STACK_MARGIN_BYTES > top - limit {
             fault(0, u32::MAX);

@@ -18,11 +18,11 @@ trait Emitted {
     const INPUT_BYTES: &'static [usize];
     const OUTPUT_BYTES: &'static [usize];
     fn new() -> Self;
-    fn input_slice(&mut self, index: usize) -> &mut [i8];
     fn output_slice(&self, index: usize) -> &[i8];
-    fn run(&mut self);
+    /// Feeds a sample and runs.
+    fn run(&mut self, sample: &[i8]);
     #[cfg(feature = "trace")]
-    fn run_traced(&mut self, sink: &mut dyn FnMut(usize, &str, &[i8]));
+    fn run_traced(&mut self, sample: &[i8], sink: &mut dyn FnMut(usize, &str, &[i8]));
 }
 
 /// One model, its type erased.
@@ -34,15 +34,8 @@ struct Entry {
     trace: fn(&[u8]) -> Vec<u8>,
 }
 
-fn feed<M: Emitted>(model: &mut M, mut sample: &[u8]) {
-    for index in 0..M::INPUT_BYTES.len() {
-        let slice = model.input_slice(index);
-        let (head, rest) = sample.split_at(slice.len());
-        for (to, from) in slice.iter_mut().zip(head) {
-            *to = *from as i8;
-        }
-        sample = rest;
-    }
+fn codes(bytes: &[u8]) -> Vec<i8> {
+    bytes.iter().map(|byte| *byte as i8).collect()
 }
 
 fn run_samples<M: Emitted>(input: &[u8], output: &mut [u8]) {
@@ -50,8 +43,7 @@ fn run_samples<M: Emitted>(input: &[u8], output: &mut [u8]) {
     let output_bytes = M::OUTPUT_BYTES.iter().sum();
     let mut model = Box::new(M::new());
     for (sample, mut out) in input.chunks_exact(input_bytes).zip(output.chunks_exact_mut(output_bytes)) {
-        feed(&mut *model, sample);
-        model.run();
+        model.run(&codes(sample));
         for index in 0..M::OUTPUT_BYTES.len() {
             let slice = model.output_slice(index);
             let (head, rest) = out.split_at_mut(slice.len());
@@ -66,9 +58,8 @@ fn run_samples<M: Emitted>(input: &[u8], output: &mut [u8]) {
 #[cfg(feature = "trace")]
 fn trace_sample<M: Emitted>(sample: &[u8]) -> Vec<u8> {
     let mut model = Box::new(M::new());
-    feed(&mut *model, sample);
     let mut records = Vec::new();
-    model.run_traced(&mut |step, name, data| {
+    model.run_traced(&codes(sample), &mut |step, name, data| {
         for number in [step, name.len(), data.len()] {
             records.extend((number as u32).to_le_bytes());
         }
@@ -136,26 +127,70 @@ const fn total(bytes: &[usize]) -> usize {
     sum
 }
 
+/// Fills the inputs of a model that takes them whole.
+macro_rules! feed {
+    ($name:ident, $model:ident, $sample:ident) => {
+        let mut rest = $sample;
+        for index in 0..$name::Model::INPUT_BYTES.len() {
+            let slice = $name::Model::input_slice($model, index);
+            let (head, others) = rest.split_at(slice.len());
+            slice.copy_from_slice(head);
+            rest = others;
+        }
+    };
+}
+
+/// A run of a model that takes its inputs whole, or row by row.
+macro_rules! run {
+    (whole $name:ident, $model:ident, $sample:ident) => {{
+        feed!($name, $model, $sample);
+        let _ = $name::Model::run($model);
+    }};
+    (rows $name:ident, $model:ident, $sample:ident) => {{
+        // A frame that is given up must leave nothing behind.
+        for row in $sample.as_chunks::<{ $name::Model::ROW_BYTES }>().0.iter().skip(1) {
+            let _ = $name::Model::push_row($model, row);
+        }
+        $name::Model::restart($model);
+        let rows = $sample.as_chunks::<{ $name::Model::ROW_BYTES }>().0;
+        for (index, row) in rows.iter().enumerate() {
+            assert_eq!($name::Model::rows_pushed($model), index);
+            let _ = $name::Model::push_row($model, row);
+        }
+        assert_eq!($name::Model::rows_pushed($model), 0);
+    }};
+}
+
+/// The same, traced.
+#[cfg(feature = "trace")]
+macro_rules! trace {
+    (whole $name:ident, $model:ident, $sample:ident, $sink:ident) => {{
+        feed!($name, $model, $sample);
+        $name::Model::run_traced($model, $sink);
+    }};
+    (rows $name:ident, $model:ident, $sample:ident, $sink:ident) => {{
+        let frame = $sample.as_array().expect("a sample is a frame");
+        $name::Model::run_traced($model, frame, $sink);
+    }};
+}
+
 macro_rules! models {
-    ($($name:ident)*) => {
+    ($($feed:ident $name:ident)*) => {
         $(impl Emitted for $name::Model {
             const INPUT_BYTES: &'static [usize] = &$name::Model::INPUT_BYTES;
             const OUTPUT_BYTES: &'static [usize] = &$name::Model::OUTPUT_BYTES;
             fn new() -> Self {
                 $name::Model::new()
             }
-            fn input_slice(&mut self, index: usize) -> &mut [i8] {
-                $name::Model::input_slice(self, index)
-            }
             fn output_slice(&self, index: usize) -> &[i8] {
                 $name::Model::output_slice(self, index)
             }
-            fn run(&mut self) {
-                let _ = $name::Model::run(self);
+            fn run(&mut self, sample: &[i8]) {
+                run!($feed $name, self, sample)
             }
             #[cfg(feature = "trace")]
-            fn run_traced(&mut self, sink: &mut dyn FnMut(usize, &str, &[i8])) {
-                $name::Model::run_traced(self, sink);
+            fn run_traced(&mut self, sample: &[i8], sink: &mut dyn FnMut(usize, &str, &[i8])) {
+                trace!($feed $name, self, sample, sink)
             }
         })*
         static MODELS: &[Entry] = &[$(Entry {
