@@ -5,4 +5,5 @@ pub mod cost;
 pub mod models;
 pub mod needs;
 pub mod onnx;
+pub mod planning;
 pub mod ram;

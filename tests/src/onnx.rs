@@ -17,12 +17,14 @@ mod norm;
 mod pool;
 mod quantized;
 mod reshape;
+mod squeezenet;
 mod tensor;
 mod unary;
 
 pub use build::{ModelBuilder, random};
 pub use case::{Agreement, Case, InputSpec, Oracle};
 pub use mobilenet::mobilenet_v2;
+pub use squeezenet::squeezenet;
 pub use tensor::{tensor_f32, tensor_i8, tensor_i32, tensor_i64, tensor_u8};
 
 /// All cases, grouped by operator family, in a fixed order.

@@ -8,21 +8,16 @@
 pub mod document;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ndarray::Array4;
 use tinyc::bench::{BenchReport, bench};
-use tinyc::compile::{CompileOptions, Compiled, Silent, compile};
-use tinyc::ir::{InputLayouts, Layout};
-use tinyc::lower::KernelSet;
-use tinyc::plan::strategy::{self, Asked, Chosen, Curve, Strategy};
-use tinyc::report::{Budgets, Footprint};
+use tinyc::compile::{Compiled, Silent};
+use tinyc::plan::strategy::{Asked, Curve, Strategy};
 use tinyc::target::Target;
 use tinyc::verify::emulator::FirmwareOptions;
 
 use crate::benchmarks::sample;
-use crate::models::{CASES, Form};
-use crate::onnx::{mobilenet_v2, random};
+use crate::planning::{MOBILENET_144, MOBILENET_224, Seeded, choose, real, seeded, smallest};
 
 /// The chip that everything is measured on.
 pub const TARGET: &str = "stm32f411";
@@ -82,21 +77,10 @@ pub fn measure(
     data: &Path,
     firmware: &FirmwareOptions,
 ) -> Result<Planned, String> {
-    let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let case = CASES
-        .iter()
-        .find(|case| case.name == model && case.form == Form::Float)
-        .ok_or("no float model of the list")?;
     let target = Target::lookup(TARGET).map_err(|error| error.to_string())?;
-    let options = CompileOptions {
-        kernels: target.arch.kernels(),
-        limits: Budgets::default().limits(&target),
-        ..case.options(data, scratch.path()).compile
-    };
-    let compiled =
-        compile(&case.path(models), &options, &Silent, &mut |_, _| {}).map_err(|error| error.to_string())?;
+    let (compiled, options) = real(model, models, data)?;
     let input = sample(&compiled, &options).map_err(|error| error.to_string())?;
-    let (smallest, planning) = timed_smallest(&compiled, options.asked())?;
+    let (smallest, planning) = smallest(&compiled, options.asked())?;
     let curve = smallest.curve.clone();
     let [fast, balanced] = [Strategy::Fast, Strategy::Balanced]
         .map(|strategy| choose(&compiled, Asked { strategy, ..options.asked() }));
@@ -110,57 +94,27 @@ pub fn measure(
     Ok(Planned { model, runs, curve, planning })
 }
 
-/// MobileNetV2 of two sizes, its input channels last, planned with the kernels of [`TARGET`] as if flash
-/// were no limit.
+/// MobileNetV2 of two sizes, planned as [`seeded`] says.
 ///
 /// # Errors
 /// The message of what failed.
 pub fn large() -> Result<Vec<Large>, String> {
-    [("MobileNetV2 0.35, 144 x 144", 35, 144), ("MobileNetV2 1.0, 224 x 224", 100, 224)]
-        .into_iter()
-        .map(|(model, width_percent, side)| plan_seeded(model, width_percent, side))
-        .collect()
+    [MOBILENET_144, MOBILENET_224].into_iter().map(plan_seeded).collect()
 }
 
 /// One of [`large`].
-fn plan_seeded(model: &'static str, width_percent: usize, side: usize) -> Result<Large, String> {
-    let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let [path, calib] = ["model.onnx", "calib.npy"].map(|file| scratch.path().join(file));
-    let bytes = mobilenet_v2(model, width_percent, side, 1000).to_bytes();
-    std::fs::write(&path, bytes).map_err(|error| error.to_string())?;
-    // One sample: the plan does not depend on the ranges.
-    let shape = [1, 3, side, side];
-    let x = Array4::from_shape_vec(shape, random(model, shape.iter().product(), -2.0, 2.0))
-        .map_err(|error| error.to_string())?;
-    ndarray_npy::write_npy(&calib, &x).map_err(|error| error.to_string())?;
-    let target = Target::lookup(TARGET).map_err(|error| error.to_string())?;
-    let kernels: KernelSet = target.arch.kernels();
-    let layouts = InputLayouts { all: Layout::ChannelsLast, ..InputLayouts::default() };
-    let options = CompileOptions { calib: Some(calib), kernels, layouts, ..CompileOptions::default() };
-    let compiled =
-        compile(&path, &options, &Silent, &mut |_, _| {}).map_err(|error| format!("{model}: {error}"))?;
-    let (smallest, planning) = timed_smallest(&compiled, options.asked())?;
+fn plan_seeded(model: Seeded) -> Result<Large, String> {
+    let (compiled, options) = seeded(model)?;
+    let (smallest, planning) = smallest(&compiled, options.asked())?;
     let fast = choose(&compiled, Asked { strategy: Strategy::Fast, ..options.asked() })?;
     let plans = [(Strategy::Fast, &fast.plan), (Strategy::Min, &smallest.plan)]
         .map(|(strategy, plan)| (strategy, plan.arena_bytes, plan.live_bound_bytes))
         .to_vec();
     Ok(Large {
-        model,
+        model: model.name,
         macs: compiled.plan.steps.iter().map(|step| step.macs).sum(),
         weights_bytes: compiled.plan.weights.len(),
         plans,
         planning,
     })
-}
-
-fn choose(compiled: &Compiled, asked: Asked) -> Result<Chosen, String> {
-    strategy::choose(&compiled.module, asked, &|plan| Footprint::of(plan).flash_bytes())
-        .map_err(|error| error.to_string())
-}
-
-/// The smallest plan with the curve of all, and how long it took to find.
-fn timed_smallest(compiled: &Compiled, asked: Asked) -> Result<(Chosen, Duration), String> {
-    let begin = Instant::now();
-    let chosen = choose(compiled, Asked { strategy: Strategy::Min, ..asked })?;
-    Ok((chosen, begin.elapsed()))
 }
