@@ -3,6 +3,8 @@
 //! In: a `Problem`. Out: [`Candidate`]s: order, offsets, bytes, estimated cycles.
 //! Invariant: a candidate's bytes are those of a real placement, never an estimate.
 
+use rayon::prelude::*;
+
 use super::cuts::best_cuts;
 use super::layout::{Layout, layout};
 use super::order::{Event, Shape, events};
@@ -52,29 +54,29 @@ enum Style {
 /// Looks at a conflict that a first placement may spend on searching.
 const FIRST_BUDGET: usize = 200_000;
 /// The same for those that are kept.
-const LAST_BUDGET: usize = 3_000_000;
+const LAST_BUDGET: usize = 30_000_000;
+/// What searching for a placement that is kept may take, in placements of everything.
+const ROUNDS: usize = 1000;
 
 /// Candidates on the way from fast to small: none is worse than another in both.
 /// Offsets are multiples of `align`.
 pub fn candidates(problem: &Problem, kernels: KernelSet, align: usize) -> Vec<Candidate> {
-    let mut found: Vec<Candidate> = Vec::new();
-    for (style, eager) in styles(problem).into_iter().flat_map(|style| [(style, false), (style, true)]) {
+    let shapes = styles(problem).into_iter().flat_map(|style| [(style, false), (style, true)]);
+    let of = |(style, eager)| {
         let exact = matches!(style, Style::Exact { .. });
         let shape = Shape { cuts: Vec::new(), units: units(problem, style), exact, eager };
         let driven = drive(problem, &shape);
         let scratch = scratch(problem, &driven, &shape);
         let cuts = best_cuts(problem, &shape, &scratch);
         let shape = Shape { cuts, ..shape };
-        let candidate = evaluate(problem, shape, driven, scratch, kernels, align, FIRST_BUDGET);
-        found.push(candidate);
-    }
-    front(found)
-        .into_iter()
-        .map(|c| {
-            let placed = pack(&c.layout.items, LAST_BUDGET);
-            if placed.total_bytes < c.placed.total_bytes { Candidate { placed, ..c } } else { c }
-        })
-        .collect()
+        evaluate(problem, shape, driven, scratch, kernels, align, FIRST_BUDGET)
+    };
+    let found = shapes.collect::<Vec<_>>().into_par_iter().map(of).collect();
+    let packed = |c: Candidate| {
+        let placed = pack(&c.layout.items, LAST_BUDGET, ROUNDS);
+        if placed.total_bytes < c.placed.total_bytes { Candidate { placed, ..c } } else { c }
+    };
+    front(found).into_par_iter().map(packed).collect()
 }
 
 fn styles(problem: &Problem) -> Vec<Style> {
@@ -133,7 +135,7 @@ fn evaluate(
 ) -> Candidate {
     let events = events(problem, &shape);
     let layout = layout(problem, &events, &scratch, align);
-    let placed = pack(&layout.items, budget);
+    let placed = pack(&layout.items, budget, ROUNDS);
     let bound_bytes = profile(&layout.items).into_iter().max().unwrap_or(0);
     let cycles = cycles(problem, &driven, &events, kernels);
     Candidate { shape, kernels: driven, scratch, events, layout, placed, bound_bytes, cycles }

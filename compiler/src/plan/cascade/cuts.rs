@@ -14,20 +14,23 @@ use super::problem::{Home, Kind, Problem};
 pub fn best_cuts(problem: &Problem, shape: &Shape, scratch: &[Vec<usize>]) -> Vec<usize> {
     let needed = needed_units(problem);
     let count = problem.steps.len();
+    let made: Vec<usize> = problem.homes.iter().map(|home| made_bytes(problem, &needed, home)).collect();
     // The best way to cut the first `n` steps: its peak, the sum of its peaks, where its last segment begins.
     let mut best: Vec<(usize, usize, usize)> = vec![(0, 0, 0)];
     for end in 1..=count {
         let mut choice: Option<(usize, usize, usize)> = None;
-        for start in (0..end).rev() {
-            if start + 1 < end && !problem.joins(start, end - 1) {
-                break;
-            }
+        let earliest =
+            (0..end).rev().take_while(|&start| start + 1 == end || problem.joins(start, end - 1)).last();
+        // The longest first: it is the best more often than not, and rules others out.
+        for (start, &(before, sum, _)) in best.iter().enumerate().skip(earliest.unwrap_or(end - 1)) {
             if (1..=problem.uncut).contains(&start) {
                 continue;
             }
-            let peak = peak(problem, shape, &needed, scratch, start, end - 1);
-            let (before, sum, _) = best[start];
-            let candidate = (before.max(peak), sum + peak, start);
+            let with = |peak: usize| (before.max(peak), sum + peak, start);
+            if choice.is_some_and(|c| c <= with(ends(problem, &made, start, end - 1))) {
+                continue;
+            }
+            let candidate = with(peak(problem, shape, &needed, scratch, start, end - 1));
             if choice.is_none_or(|c| candidate < c) {
                 choice = Some(candidate);
             }
@@ -93,6 +96,44 @@ fn peak(
         }
     }
     live.most()
+}
+
+/// Bytes of a home that anybody makes: rows that nobody needs are left out.
+fn made_bytes(problem: &Problem, needed: &[usize], home: &Home) -> usize {
+    match (home.maker.and_then(|maker| Some((maker, problem.form(maker)?))), home.row_bytes) {
+        (Some((maker, form)), Some(bytes)) => {
+            bytes * (0..needed[maker]).filter(|&unit| form.writes(unit).is_some()).count()
+        }
+        _ => home.bytes,
+    }
+}
+
+/// What lives before or after steps `first..=last`, whichever is more: no segment of them
+/// needs less.
+fn ends(problem: &Problem, made: &[usize], first: usize, last: usize) -> usize {
+    let inside = |step: &usize| (first..=last).contains(step);
+    if matches!(problem.steps[first].kind, Kind::View) {
+        return 0;
+    }
+    let (mut start, mut end) = (0, 0);
+    for (home, info) in problem.homes.iter().enumerate() {
+        let before = info.is_there() || info.maker.is_some_and(|maker| maker < first);
+        let after = needed_after(info, last);
+        if before && (after || info.readers.iter().any(inside)) {
+            start += info.bytes;
+        }
+        if after {
+            let here = info.maker.as_ref().is_some_and(inside);
+            end += if before {
+                info.bytes
+            } else if here {
+                made[home]
+            } else {
+                0
+            };
+        }
+    }
+    start.max(end)
 }
 
 /// Whether anybody reads a home after a step.

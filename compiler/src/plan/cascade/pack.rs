@@ -6,11 +6,20 @@
 //!
 //! A row that lies anywhere is an item of one piece; a tensor that must lie in one
 //! run is an item whose rows are its pieces, so that other rows can take the place
-//! of those that nobody needs any more. Method: first fit in several orders, then a
-//! search that places what touches the top earlier, bounded in steps.
+//! of those that nobody needs any more. Method: first fit in several orders, from
+//! either end of the memory (a tensor whose first rows die first leaves its room
+//! next to what lies below it); then two searches (`search`) for less and less memory,
+//! bounded in steps.
+
+mod conflicts;
+mod first_fit;
+mod search;
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
+
+use first_fit::{place, starting_orders};
+use search::{Effort, Method};
 
 /// Bytes within an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +65,8 @@ pub struct Placed {
     pub offsets: Vec<usize>,
     /// One past the highest byte.
     pub total_bytes: usize,
+    /// Whether the search stopped at its limit of steps, with bytes above the bound.
+    pub stopped: bool,
 }
 
 /// The bytes that live at each moment; the largest is a bound of every placement.
@@ -76,151 +87,102 @@ pub fn profile(items: &[Item]) -> Vec<usize> {
         .collect()
 }
 
-/// What an item must keep from another: its offset must not lie strictly between
-/// `low` and `high`, counted from the other's.
-#[derive(Debug, Clone, Copy)]
-struct Conflict {
-    other: usize,
-    low: isize,
-    high: isize,
+/// The items as they are, or upside down, with what they must keep from each other.
+struct Side {
+    items: Vec<Item>,
+    /// Bytes of each, up to its alignment where the side is upside down.
+    sizes: Vec<usize>,
+    conflicts: Vec<Vec<conflicts::Conflict>>,
+    upside_down: bool,
 }
 
+impl Side {
+    fn upright(items: &[Item]) -> Side {
+        let sizes = items.iter().map(Item::bytes).collect();
+        Side { items: items.to_vec(), sizes, conflicts: conflicts::all(items), upside_down: false }
+    }
+
+    fn upside_down(items: &[Item]) -> Side {
+        let sizes: Vec<usize> = items.iter().map(|i| i.bytes().next_multiple_of(i.align)).collect();
+        let turn = |(item, &size): (&Item, &usize)| Item {
+            align: item.align,
+            pieces: item.pieces.iter().map(|p| Piece { start: size - p.start - p.bytes, ..*p }).collect(),
+        };
+        let items: Vec<Item> = items.iter().zip(&sizes).map(turn).collect();
+        let conflicts = conflicts::all(&items);
+        Side { items, sizes, conflicts, upside_down: true }
+    }
+
+    /// Offsets on this side as those of the items.
+    fn settle(&self, items: &[Item], mut offsets: Vec<usize>) -> Placed {
+        let align = items.iter().map(|item| item.align).max().unwrap_or(1);
+        if self.upside_down {
+            let ends = offsets.iter().zip(&self.sizes).map(|(offset, size)| offset + size);
+            let top = ends.max().unwrap_or(0).next_multiple_of(align);
+            offsets.iter_mut().zip(&self.sizes).for_each(|(offset, size)| *offset = top - *offset - size);
+            let unused = offsets.iter().min().map_or(0, |least| least / align * align);
+            offsets.iter_mut().for_each(|offset| *offset -= unused);
+        }
+        let total_bytes = offsets.iter().zip(items).map(|(o, item)| o + item.bytes()).max().unwrap_or(0);
+        Placed { offsets, total_bytes, stopped: false }
+    }
+
+    /// Looks that placing everything once takes, at least.
+    fn work(&self) -> usize {
+        self.conflicts.iter().map(|c| c.len() + 4).sum()
+    }
+}
+
+/// Any number: what matters is that it never changes.
 const SEED: u64 = 1;
+/// Searches that start from the best of the starting orders.
+const STARTS: usize = 3;
+/// A placement this near to the bound (one part in so many above it) is near enough.
+const NEAR: usize = 1024;
+/// A search first goes down by this part of what the placement is above the bound.
+const STRIDE: usize = 8;
 
-/// Places the items, and spends up to `budget` looks at a conflict on searching.
-pub fn pack(items: &[Item], budget: usize) -> Placed {
+/// Places the items, and spends up to `budget` looks at a conflict on searching, and no
+/// more than those of placing everything `rounds` times.
+pub fn pack(items: &[Item], budget: usize, rounds: usize) -> Placed {
     let bound = profile(items).into_iter().max().unwrap_or(0);
-    let conflicts = conflicts(items);
-    let work: usize = conflicts.iter().map(|c| c.len() + 4).sum();
-    let (mut order, mut best) = starting_orders(items)
-        .into_iter()
-        .map(|order| {
-            let placed = place(items, &conflicts, &order);
-            (order, placed)
-        })
-        .min_by_key(|(_, placed)| placed.total_bytes)
-        .expect("there is a starting order");
+    let sides = [Side::upright(items), Side::upside_down(items)];
+    let mut starts: Vec<(usize, &Side, Vec<usize>)> = Vec::new();
+    let mut best: Option<Placed> = None;
+    for side in &sides {
+        for order in starting_orders(&side.items) {
+            let placed = side.settle(items, place(&side.items, &side.conflicts, &order));
+            starts.push((placed.total_bytes, side, order));
+            if best.as_ref().is_none_or(|b| placed.total_bytes < b.total_bytes) {
+                best = Some(placed);
+            }
+        }
+    }
+    let mut best = best.expect("there is a starting order");
+    let near = bound + bound / NEAR;
+    starts.sort_by_key(|start| start.0);
+    starts.truncate(STARTS);
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-    for _ in 0..budget / work.max(1) {
-        if best.total_bytes <= bound || items.len() < 2 {
-            break;
-        }
-        let candidate = neighbour(items, &best, &order, &mut rng);
-        let placed = place(items, &conflicts, &candidate);
-        if placed.total_bytes <= best.total_bytes {
-            (order, best) = (candidate, placed);
-        }
-    }
-    best
-}
-
-fn neighbour(items: &[Item], best: &Placed, order: &[usize], rng: &mut ChaCha8Rng) -> Vec<usize> {
-    let mut pick = |n: usize| rng.next_u32() as usize % n;
-    let top: Vec<usize> = (1..order.len())
-        .filter(|&p| best.offsets[order[p]] + items[order[p]].bytes() == best.total_bytes)
-        .collect();
-    let mut order = order.to_vec();
-    if !top.is_empty() && pick(4) > 0 {
-        let from = top[pick(top.len())];
-        let item = order.remove(from);
-        order.insert(pick(from), item);
-    } else {
-        let (a, b) = (pick(order.len()), pick(order.len()));
-        order.swap(a, b);
-    }
-    order
-}
-
-fn starting_orders(items: &[Item]) -> Vec<Vec<usize>> {
-    let live = profile(items);
-    let sorted = |key: &dyn Fn(&Item) -> (usize, usize)| {
-        let mut order: Vec<usize> = (0..items.len()).collect();
-        order.sort_by_key(|&i| {
-            let (major, minor) = key(&items[i]);
-            (std::cmp::Reverse(major), std::cmp::Reverse(minor), items[i].first(), i)
-        });
-        order
-    };
-    let never = usize::MAX;
-    let duration = |i: &Item| i.last() - i.first();
-    // The fullest moment that an item lives through.
-    let height = |i: &Item| i.pieces.iter().flat_map(|p| &live[p.first..=p.last]).copied().max().unwrap_or(0);
-    vec![
-        sorted(&|i| (i.bytes(), duration(i))),
-        sorted(&|i| (i.pieces.len(), never - i.first())),
-        sorted(&|i| (height(i), i.bytes())),
-        sorted(&|i| (duration(i), i.bytes())),
-        sorted(&|i| (i.bytes(), never - i.first())),
-        sorted(&|i| (never - i.first(), i.bytes())),
-    ]
-}
-
-/// Everything that each item must keep its distance from.
-fn conflicts(items: &[Item]) -> Vec<Vec<Conflict>> {
-    // By time: an item meets only those that live until it is born, or are born while it lives.
-    let mut by_first: Vec<usize> = (0..items.len()).collect();
-    by_first.sort_by_key(|&i| items[i].first());
-    let mut found: Vec<Vec<Conflict>> = vec![Vec::new(); items.len()];
-    let mut alive: Vec<usize> = Vec::new();
-    for &this in &by_first {
-        let born = items[this].first();
-        alive.retain(|&other| items[other].last() >= born);
-        for &other in &alive {
-            for (low, high) in forbidden(&items[this], &items[other]) {
-                found[this].push(Conflict { other, low, high });
-                found[other].push(Conflict { other: this, low: -high, high: -low });
-            }
-        }
-        alive.push(this);
-    }
-    found
-}
-
-/// The open intervals in which the distance from `other` to `this` must not lie.
-fn forbidden(this: &Item, other: &Item) -> Vec<(isize, isize)> {
-    let mut intervals: Vec<(isize, isize)> = Vec::new();
-    for a in &this.pieces {
-        for b in &other.pieces {
-            if a.first <= b.last && b.first <= a.last && a.bytes > 0 && b.bytes > 0 {
-                let shift = b.start as isize - a.start as isize;
-                intervals.push((shift - a.bytes as isize, shift + b.bytes as isize));
+    let budget = budget.min(rounds * sides[0].work());
+    for method in [Method::Reorder, Method::Eject] {
+        for (_, side, order) in &mut starts {
+            let mut effort = Effort { looks: budget / (2 * STARTS) };
+            let mut stride = true;
+            while best.total_bytes > near {
+                let down = if stride { 1 + (best.total_bytes - bound) / STRIDE } else { 1 };
+                let target = best.total_bytes - down;
+                // Half of the looks may go into one stride; the rest is for the smallest step.
+                let mut part = if stride { Effort { looks: effort.looks / 2 } } else { effort };
+                let before = part.looks;
+                let found = search::search(method, side, order, target, &mut part, &mut rng);
+                effort.looks -= before - part.looks;
+                match found.map(|offsets| side.settle(items, offsets)) {
+                    Some(placed) if placed.total_bytes < best.total_bytes => best = placed,
+                    _ if stride => stride = false,
+                    _ => break,
+                }
             }
         }
     }
-    intervals.sort_unstable();
-    let mut merged: Vec<(isize, isize)> = Vec::new();
-    for (low, high) in intervals {
-        match merged.last_mut() {
-            Some(last) if low < last.1 => last.1 = last.1.max(high),
-            _ => merged.push((low, high)),
-        }
-    }
-    merged
-}
-
-/// First fit in the given order.
-fn place(items: &[Item], conflicts: &[Vec<Conflict>], order: &[usize]) -> Placed {
-    let mut offsets: Vec<Option<usize>> = vec![None; items.len()];
-    let mut taken: Vec<(isize, isize)> = Vec::new();
-    let mut total_bytes = 0;
-    for &i in order {
-        taken.clear();
-        taken.extend(conflicts[i].iter().filter_map(|c| {
-            let offset = offsets[c.other]? as isize;
-            Some((offset + c.low, offset + c.high))
-        }));
-        taken.sort_unstable();
-        let mut offset = 0usize;
-        for &(low, high) in &taken {
-            if offset as isize <= low {
-                break;
-            }
-            if (offset as isize) < high {
-                offset = (high as usize).next_multiple_of(items[i].align);
-            }
-        }
-        offsets[i] = Some(offset);
-        total_bytes = total_bytes.max(offset + items[i].bytes());
-    }
-    Placed { offsets: offsets.into_iter().map(|o| o.unwrap_or(0)).collect(), total_bytes }
+    Placed { stopped: best.total_bytes > near, ..best }
 }

@@ -1,0 +1,27 @@
+//! The smallest plans of large seeded networks: in how much RAM, and how near to what
+//! lives at one moment of them.
+
+use tinyc_tests::planning::{MOBILENET_144, MOBILENET_224, Seeded, seeded, smallest};
+
+/// The arena of a model's smallest plan, at most 3 % above its bound.
+fn arena_bytes(model: Seeded) -> usize {
+    let (compiled, options) = seeded(model).unwrap();
+    let (chosen, _) = smallest(&compiled, options.asked()).unwrap();
+    let (arena, bound) = (chosen.plan.arena_bytes, chosen.plan.live_bound_bytes);
+    assert!(arena * 100 <= bound * 103, "{}: {arena} B, {bound} B live", model.name);
+    arena
+}
+
+/// Its input of 62,208 bytes is there as a whole, once.
+#[test]
+fn mobilenet_of_a_third_of_the_width() {
+    let bytes = arena_bytes(MOBILENET_144);
+    assert!(bytes <= 70_000, "{bytes}");
+}
+
+/// Its input of 150,528 bytes is there as a whole, once.
+#[test]
+fn mobilenet_of_full_width() {
+    let bytes = arena_bytes(MOBILENET_224);
+    assert!(bytes <= 210_000, "{bytes}");
+}
