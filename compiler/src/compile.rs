@@ -11,6 +11,7 @@ use crate::lower::KernelSet;
 use crate::onnx::{self, OnnxError, Source};
 use crate::ops::Op;
 use crate::passes::{self, Context, Half, PassError, Scales};
+use crate::plan::cascade::Effort;
 use crate::plan::choose::{Choice, Limits, Opt};
 use crate::plan::strategy::{self, Chosen, Curve, Strategy};
 use crate::plan::{Plan, PlanError};
@@ -71,6 +72,7 @@ impl CompileOptions {
             limits: self.limits,
             strategy: self.strategy,
             feed: self.feed,
+            effort: Effort::default(),
         }
     }
 }
@@ -224,7 +226,8 @@ pub fn compile(
         None => scaled(&source, &mut module, taken, samples, &specs, wanted, method, progress, observe)?,
     };
     let flash_bytes = |plan: &Plan| Footprint::of(plan).flash_bytes();
-    let Chosen { plan, choices, curve } = strategy::choose(&module, options.asked(), &flash_bytes)?;
+    let Chosen { plan, choices, curve, notes } = strategy::choose(&module, options.asked(), &flash_bytes)?;
+    module.notes.extend(notes);
     let quality = match &used {
         Some(samples) if scales != ScaleSource::Synthetic => {
             let count = samples.len().min(QUALITY_SAMPLES);

@@ -10,6 +10,7 @@ use tinyc::lower::KernelSet;
 use tinyc::ops::Op;
 use tinyc::ops::conv::{Pads, Window};
 use tinyc::ops::pool::{Kind, Pool};
+use tinyc::plan::cascade::Effort;
 use tinyc::plan::choose::Limits;
 use tinyc::plan::strategy::{Asked, Strategy, choose};
 use tinyc::plan::verify::{replay, verify};
@@ -23,7 +24,7 @@ fn q() -> QuantParams {
 /// The plan of every candidate.
 fn plans(module: &Module, kernels: KernelSet) -> Vec<Plan> {
     let steps = lowered(module, kernels).unwrap();
-    let found = cascade::candidates(module, &steps, kernels);
+    let found = cascade::candidates(module, &steps, kernels, Effort::default());
     found.list.iter().map(|c| found.plan(module, steps.clone(), c).unwrap()).collect()
 }
 
@@ -99,6 +100,31 @@ fn strategies_choose_by_bytes_and_cycles() {
     assert_eq!(plan(Strategy::Auto, Some(1)).plan.arena_bytes, curve[0].arena_bytes);
     let balanced = plan(Strategy::Balanced, None).plan.arena_bytes;
     assert!(min.plan.arena_bytes <= balanced && balanced * 2 <= min.plan.arena_bytes * 3);
+}
+
+#[test]
+fn less_effort_gives_the_same_bytes_in_more_memory_and_says_so() {
+    let mut hasty_bytes = 0;
+    let mut patient_bytes = 0;
+    for seed in 0..4 {
+        let mut net = residual(seed);
+        let plan = |effort| {
+            let strategy = Strategy::Min;
+            let asked = Asked { kernels: KernelSet::Tiles, strategy, effort, ..Asked::default() };
+            choose(&net.module, asked, &|plan| plan.weights.len() as u64).unwrap()
+        };
+        let patient = plan(Effort::default());
+        let hasty = plan(Effort { units: 40, looks: 0 });
+        assert_eq!(plan(Effort { units: 40, looks: 0 }), hasty, "seed {seed}");
+        if hasty.plan.cascades.iter().any(|c| c.stages > 1) {
+            let [note] = &hasty.notes[..] else { panic!("seed {seed}: {:?}", hasty.notes) };
+            assert!(note.contains("limit of steps"), "{note}");
+        }
+        check(&mut net, &hasty.plan, seed);
+        hasty_bytes += hasty.plan.arena_bytes;
+        patient_bytes += patient.plan.arena_bytes;
+    }
+    assert!(patient_bytes < hasty_bytes, "{patient_bytes} B, {hasty_bytes} B with less effort");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use tinyc::ops::Op;
 use tinyc::ops::binary::Binary;
 use tinyc::ops::conv::{Pads, Window};
 use tinyc::ops::pool::{Kind, Pool};
+use tinyc::plan::cascade::Effort;
 use tinyc::plan::strategy::{Asked, Strategy, choose};
 use tinyc::plan::verify::{replay, verify};
 use tinyc::plan::{BufferKind, Event, Plan, PlanError, cascade, lowered};
@@ -23,7 +24,7 @@ fn q() -> QuantParams {
 /// The plan of every candidate.
 fn plans(module: &Module, kernels: KernelSet) -> Result<Vec<Plan>, PlanError> {
     let steps = lowered(module, kernels).unwrap();
-    let found = cascade::pushed_candidates(module, &steps, kernels)?;
+    let found = cascade::pushed_candidates(module, &steps, kernels, Effort::default())?;
     Ok(found.list.iter().map(|c| found.plan(module, steps.clone(), c).unwrap()).collect())
 }
 
@@ -67,7 +68,7 @@ fn random_graphs_give_the_references_bytes() {
             }
             rows += least(&plans).arena_bytes;
             let steps = lowered(&net.module, kernels).unwrap();
-            let found = cascade::candidates(&net.module, &steps, kernels);
+            let found = cascade::candidates(&net.module, &steps, kernels, Effort::default());
             whole += found.list.iter().map(|c| c.placed.total_bytes).min().unwrap();
         }
     }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::cascade::{self, Candidates, choose::Candidate};
+use super::cascade::{self, Candidates, Effort, choose::Candidate};
 use super::choose::{Choice, Formed, Limits, Opt, formed};
 use super::{Plan, PlanError, Work};
 use crate::cost;
@@ -83,6 +83,8 @@ pub struct Asked {
     pub strategy: Strategy,
     /// How the caller hands the input over.
     pub feed: Feed,
+    /// What looking for less RAM may take.
+    pub effort: Effort,
 }
 
 /// A plan and what it was chosen from.
@@ -94,6 +96,8 @@ pub struct Chosen {
     pub choices: Vec<Choice>,
     /// The plans that there were; empty where nobody had to look for less RAM.
     pub curve: Curve,
+    /// What the user should know of how the plan was found.
+    pub notes: Vec<String>,
 }
 
 /// Plans a module; `flash_bytes` says what a finished plan needs of flash.
@@ -111,7 +115,12 @@ pub fn choose(
     let enough = formed.plan.arena_bytes <= limit;
     let whole = asked.feed == Feed::Whole;
     if whole && (asked.strategy == Strategy::Fast || (asked.strategy == Strategy::Auto && enough)) {
-        return Ok(Chosen { plan: formed.plan, choices: formed.choices, curve: Curve::new() });
+        return Ok(Chosen {
+            plan: formed.plan,
+            choices: formed.choices,
+            curve: Curve::new(),
+            notes: Vec::new(),
+        });
     }
     let survey = Survey::new(module, formed, asked)?;
     let point = match asked.strategy {
@@ -157,8 +166,8 @@ impl Survey {
     fn new(module: &Module, formed: Formed, asked: Asked) -> Result<Survey, PlanError> {
         let kernels = asked.kernels;
         let of = |steps| match asked.feed {
-            Feed::Whole => Ok(cascade::candidates(module, steps, kernels)),
-            Feed::Rows => cascade::pushed_candidates(module, steps, kernels),
+            Feed::Whole => Ok(cascade::candidates(module, steps, kernels, asked.effort)),
+            Feed::Rows => cascade::pushed_candidates(module, steps, kernels, asked.effort),
         };
         let plain = of(&formed.plain_steps)?;
         let differs = formed.steps != formed.plain_steps;
@@ -186,16 +195,22 @@ impl Survey {
 
     fn take(self, module: &Module, index: usize) -> Result<Chosen, PlanError> {
         let Survey { formed, plain, formed_rows, curve, sources } = self;
-        let (plan, choices) = match (sources[index], &formed_rows) {
+        let rows = match (sources[index], &formed_rows) {
+            (Source::Whole, _) => None,
             (Source::Rows { plain: false, candidate }, Some(rows)) => {
-                (rows.plan(module, formed.steps, &rows.list[candidate])?, formed.choices)
+                Some((rows, candidate, formed.steps, formed.choices.clone()))
             }
             (Source::Rows { candidate, .. }, _) => {
-                (plain.plan(module, formed.plain_steps, &plain.list[candidate])?, formed.plain_choices)
+                Some((&plain, candidate, formed.plain_steps, formed.plain_choices))
             }
-            (Source::Whole, _) => (formed.plan, formed.choices),
         };
-        Ok(Chosen { plan, choices, curve })
+        let Some((rows, candidate, steps, choices)) = rows else {
+            return Ok(Chosen { plan: formed.plan, choices: formed.choices, curve, notes: Vec::new() });
+        };
+        let candidate = &rows.list[candidate];
+        let plan = rows.plan(module, steps, candidate)?;
+        let note = candidate.stopped.note(plan.arena_bytes, plan.live_bound_bytes);
+        Ok(Chosen { plan, choices, curve, notes: note.into_iter().collect() })
     }
 }
 

@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use super::cuts::best_cuts;
+use super::effort::{Effort, Stopped};
 use super::layout::{Layout, layout};
 use super::order::{Event, Shape, events};
 use super::pack::{Placed, pack, profile};
@@ -32,6 +33,8 @@ pub struct Candidate {
     pub bound_bytes: usize,
     /// Estimated cycles.
     pub cycles: u64,
+    /// Whether something was left to try.
+    pub stopped: Stopped,
 }
 
 /// How much is done at a time.
@@ -53,28 +56,28 @@ enum Style {
 
 /// Looks at a conflict that a first placement may spend on searching.
 const FIRST_BUDGET: usize = 200_000;
-/// The same for those that are kept.
-const LAST_BUDGET: usize = 30_000_000;
-/// What searching for a placement that is kept may take, in placements of everything.
+/// What searching for a placement may take, in placements of everything.
 const ROUNDS: usize = 1000;
 
 /// Candidates on the way from fast to small: none is worse than another in both.
-/// Offsets are multiples of `align`.
-pub fn candidates(problem: &Problem, kernels: KernelSet, align: usize) -> Vec<Candidate> {
+pub fn candidates(problem: &Problem, kernels: KernelSet, effort: Effort) -> Vec<Candidate> {
     let shapes = styles(problem).into_iter().flat_map(|style| [(style, false), (style, true)]);
     let of = |(style, eager)| {
         let exact = matches!(style, Style::Exact { .. });
         let shape = Shape { cuts: Vec::new(), units: units(problem, style), exact, eager };
         let driven = drive(problem, &shape);
         let scratch = scratch(problem, &driven, &shape);
-        let cuts = best_cuts(problem, &shape, &scratch);
+        let (cuts, all) = best_cuts(problem, &shape, &scratch, effort.units);
         let shape = Shape { cuts, ..shape };
-        evaluate(problem, shape, driven, scratch, kernels, align, FIRST_BUDGET)
+        let stopped = Stopped { units: !all, looks: false };
+        evaluate(problem, shape, driven, scratch, kernels, stopped)
     };
     let found = shapes.collect::<Vec<_>>().into_par_iter().map(of).collect();
     let packed = |c: Candidate| {
-        let placed = pack(&c.layout.items, LAST_BUDGET, ROUNDS);
-        if placed.total_bytes < c.placed.total_bytes { Candidate { placed, ..c } } else { c }
+        let placed = pack(&c.layout.items, effort.looks, ROUNDS);
+        let stopped = Stopped { looks: placed.stopped, ..c.stopped };
+        let placed = if placed.total_bytes < c.placed.total_bytes { placed } else { c.placed };
+        Candidate { placed, stopped, ..c }
     };
     front(found).into_par_iter().map(packed).collect()
 }
@@ -123,6 +126,9 @@ fn scratch(problem: &Problem, driven: &[Option<Kernel>], shape: &Shape) -> Vec<V
     (0..problem.steps.len()).map(of).collect()
 }
 
+/// Bytes that a table of rows can address in units of its alignment: 16 bits.
+const UNITS: usize = 1 << 16;
+
 /// Orders, places and counts.
 fn evaluate(
     problem: &Problem,
@@ -130,15 +136,21 @@ fn evaluate(
     driven: Vec<Option<Kernel>>,
     scratch: Vec<Vec<usize>>,
     kernels: KernelSet,
-    align: usize,
-    budget: usize,
+    stopped: Stopped,
 ) -> Candidate {
     let events = events(problem, &shape);
-    let layout = layout(problem, &events, &scratch, align);
-    let placed = pack(&layout.items, budget, ROUNDS);
+    let mut align = 4;
+    let (layout, placed) = loop {
+        let layout = layout(problem, &events, &scratch, align);
+        let placed = pack(&layout.items, FIRST_BUDGET, ROUNDS);
+        if placed.total_bytes <= UNITS * align || align >= 256 {
+            break (layout, placed);
+        }
+        align *= 4;
+    };
     let bound_bytes = profile(&layout.items).into_iter().max().unwrap_or(0);
     let cycles = cycles(problem, &driven, &events, kernels);
-    Candidate { shape, kernels: driven, scratch, events, layout, placed, bound_bytes, cycles }
+    Candidate { shape, kernels: driven, scratch, events, layout, placed, bound_bytes, cycles, stopped }
 }
 
 /// Cycles of resolving the rows of a step and of calling it, beyond those of a call.

@@ -10,8 +10,15 @@ use super::layout::{Lives, touch};
 use super::order::{Event, Shape, needed_units, segment};
 use super::problem::{Home, Kind, Problem};
 
-/// The cuts with the lowest peak of live bytes; `scratch` as for a layout.
-pub fn best_cuts(problem: &Problem, shape: &Shape, scratch: &[Vec<usize>]) -> Vec<usize> {
+/// The cuts with the lowest peak of live bytes, and whether all were considered: after
+/// running through so many `units`, segments of one step alone are. `scratch` as for a layout.
+pub fn best_cuts(
+    problem: &Problem,
+    shape: &Shape,
+    scratch: &[Vec<usize>],
+    units: usize,
+) -> (Vec<usize>, bool) {
+    let mut left = Some(units);
     let needed = needed_units(problem);
     let count = problem.steps.len();
     let made: Vec<usize> = problem.homes.iter().map(|home| made_bytes(problem, &needed, home)).collect();
@@ -30,7 +37,13 @@ pub fn best_cuts(problem: &Problem, shape: &Shape, scratch: &[Vec<usize>]) -> Ve
             if choice.is_some_and(|c| c <= with(ends(problem, &made, start, end - 1))) {
                 continue;
             }
-            let candidate = with(peak(problem, shape, &needed, scratch, start, end - 1));
+            // What the pushed rows need must stay together, whatever it takes.
+            if left.is_none() && start + 1 < end && end - 1 > problem.uncut {
+                continue;
+            }
+            let events = events(problem, shape, &needed, start, end - 1);
+            left = left.and_then(|left| left.checked_sub(events.iter().map(Event::units).sum()));
+            let candidate = with(peak(problem, &events, scratch, start, end - 1));
             if choice.is_none_or(|c| candidate < c) {
                 choice = Some(candidate);
             }
@@ -44,23 +57,23 @@ pub fn best_cuts(problem: &Problem, shape: &Shape, scratch: &[Vec<usize>]) -> Ve
         cuts.push(end);
     }
     cuts.reverse();
-    cuts
+    (cuts, left.is_some())
 }
 
-/// The fullest moment of steps `first..=last` as one segment.
-fn peak(
-    problem: &Problem,
-    shape: &Shape,
-    needed: &[usize],
-    scratch: &[Vec<usize>],
-    first: usize,
-    last: usize,
-) -> usize {
-    let events = match problem.steps[first].kind {
-        Kind::View => return 0,
+/// What happens in steps `first..=last` as one segment; nothing in a view.
+fn events(problem: &Problem, shape: &Shape, needed: &[usize], first: usize, last: usize) -> Vec<Event> {
+    match problem.steps[first].kind {
+        Kind::View => Vec::new(),
         Kind::Whole => vec![Event::Whole(first)],
         Kind::Rows(..) => segment(problem, shape, needed, first, last),
-    };
+    }
+}
+
+/// The fullest moment of these events of steps `first..=last`.
+fn peak(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], first: usize, last: usize) -> usize {
+    if events.is_empty() {
+        return 0;
+    }
     let inside = |step: &usize| (first..=last).contains(step);
     let mut live = Live { change: vec![0; events.len() + 1] };
     let mut rows: Lives = vec![Vec::new(); problem.homes.len()];

@@ -13,6 +13,7 @@
 mod assemble;
 pub mod choose;
 mod cuts;
+mod effort;
 mod feed;
 mod layout;
 mod order;
@@ -25,10 +26,8 @@ use crate::{Feed, Module};
 
 use super::{Plan, PlanError};
 use choose::Candidate;
+pub use effort::{Effort, Stopped};
 use problem::Problem;
-
-/// Bytes that a table of rows can address in units of its alignment: 16 bits.
-const UNITS: usize = 1 << 16;
 
 /// The candidates of a module, by ascending bytes.
 pub struct Candidates {
@@ -38,9 +37,14 @@ pub struct Candidates {
 }
 
 /// Finds the candidates; none where nothing can run row by row.
-pub fn candidates(module: &Module, steps: &[(NodeId, Lowered)], kernels: KernelSet) -> Candidates {
+pub fn candidates(
+    module: &Module,
+    steps: &[(NodeId, Lowered)],
+    kernels: KernelSet,
+    effort: Effort,
+) -> Candidates {
     let problem = Problem::new(&module.graph, steps, Feed::Whole);
-    of_problem(problem, kernels)
+    of_problem(problem, kernels, effort)
 }
 
 /// The same, where the caller pushes the input row by row.
@@ -51,25 +55,17 @@ pub fn pushed_candidates(
     module: &Module,
     steps: &[(NodeId, Lowered)],
     kernels: KernelSet,
+    effort: Effort,
 ) -> Result<Candidates, PlanError> {
     let problem = Problem::new(&module.graph, steps, Feed::Rows);
     feed::check(&module.graph, steps, &problem)?;
-    Ok(of_problem(problem, kernels))
+    Ok(of_problem(problem, kernels, effort))
 }
 
-fn of_problem(problem: Problem, kernels: KernelSet) -> Candidates {
-    if !(0..problem.steps.len()).any(|step| problem.form(step).is_some()) {
-        return Candidates { problem, list: Vec::new() };
-    }
-    let mut align = 4;
-    loop {
-        let list = choose::candidates(&problem, kernels, align);
-        let fits = list.iter().all(|c| c.placed.total_bytes <= UNITS * align);
-        if fits || align >= 256 {
-            return Candidates { problem, list };
-        }
-        align *= 4;
-    }
+fn of_problem(problem: Problem, kernels: KernelSet, effort: Effort) -> Candidates {
+    let any = (0..problem.steps.len()).any(|step| problem.form(step).is_some());
+    let list = if any { choose::candidates(&problem, kernels, effort) } else { Vec::new() };
+    Candidates { problem, list }
 }
 
 impl Candidates {

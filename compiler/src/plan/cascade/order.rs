@@ -25,6 +25,11 @@ pub enum Event {
 }
 
 impl Event {
+    /// Units of work.
+    pub fn units(&self) -> usize {
+        if let Event::Rows(_, units) = self { units.len() } else { 1 }
+    }
+
     /// The step; `None` for what the caller does.
     pub fn step(&self) -> Option<usize> {
         match self {
