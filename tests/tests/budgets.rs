@@ -5,7 +5,8 @@ use tinyc::report::{Budgets, Footprint};
 use tinyc::target::{Budget, Target};
 
 fn need(weights_bytes: u64, arena_bytes: u64) -> Footprint {
-    Footprint { weights_bytes, code_bytes: 10_000, arena_bytes, peak_step: Some("conv_3".to_owned()) }
+    let peak_step = Some("conv_3".to_owned());
+    Footprint { weights_bytes, code_bytes: 10_000, arena_bytes, smallest_bytes: arena_bytes, peak_step }
 }
 
 fn chip(name: &str) -> Target {
@@ -31,6 +32,11 @@ fn the_error_names_step_limit_and_what_to_do() {
         text.contains("arena 143,360 B, stm32f411 offers 104,857 B (80 % of 131,072): peak at conv_3"),
         "{text}"
     );
+    assert!(
+        text.contains("the smallest arena found, row by row and with whole tensors, is 143,360 B"),
+        "{text}"
+    );
+    assert!(text.contains("RAM regions of stm32f411: sram 131,072 B (for the arena)"), "{text}");
     assert!(text.contains("it would fit --target "), "{text}");
     // More than the chip has: no budget can help.
     assert!(!text.contains("raise"), "{text}");
@@ -59,4 +65,20 @@ fn the_suggested_target_fits_and_is_the_smallest() {
         let fits = check(&need, other, &budgets, &[]).is_ok();
         assert!(!fits || other.arena_bytes() >= suggested.arena_bytes(), "{} is smaller", other.name);
     }
+}
+
+#[test]
+fn every_region_is_named_and_a_smaller_plan_too() {
+    let need = Footprint { smallest_bytes: 400_000, ..need(0, 500_000) };
+    let budgets = Budgets { ram: Budget::from_bytes(450_000).expect("bytes"), ..Budgets::default() };
+    let text = check(&need, &chip("stm32h743"), &budgets, &[]).expect_err("over").to_string();
+    // The smallest plan would fit: the strategy asked for another.
+    assert!(text.contains("an arena of 400,000 B fits: leave --ram-strategy out"), "{text}");
+    let regions =
+        "axi 524,288 B (for the arena), dtcm 131,072 B, d2 294,912 B, sram4 65,536 B, itcm 65,536 B";
+    assert!(text.contains(regions), "{text}");
+    // A peak at which no layer runs.
+    let need = Footprint { peak_step: None, ..need };
+    let text = check(&need, &chip("stm32h743"), &budgets, &[]).expect_err("over").to_string();
+    assert!(text.contains("peak at its inputs or outputs"), "{text}");
 }

@@ -87,7 +87,12 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
         }
     })?;
     print_notes(&compiled);
-    memory::check(&Footprint::of(&compiled.plan), &target, &budgets, Target::builtin())?;
+    memory::check(
+        &Footprint::of_chosen(&compiled.plan, &compiled.curve),
+        &target,
+        &budgets,
+        Target::builtin(),
+    )?;
 
     let ram = args.stack.then(|| ram_facts(&compiled, &target)).transpose()?;
     let files = emit_with(&compiled, &target, &package, ram)?;

@@ -114,7 +114,8 @@ pub fn choose(
         asked.limits.ram_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     let enough = formed.plan.arena_bytes <= limit;
     let whole = asked.feed == Feed::Whole;
-    if whole && (asked.strategy == Strategy::Fast || (asked.strategy == Strategy::Auto && enough)) {
+    // Where the fastest plan is too large, the user should know what there is beside it.
+    if whole && enough && matches!(asked.strategy, Strategy::Fast | Strategy::Auto) {
         return Ok(Chosen {
             plan: formed.plan,
             choices: formed.choices,
@@ -127,6 +128,10 @@ pub fn choose(
         Strategy::Min => smallest(&survey.curve),
         Strategy::Balanced => {
             fastest_within(&survey.curve, survey.curve[smallest(&survey.curve)].arena_bytes * 3 / 2)
+        }
+        Strategy::Fast if whole => {
+            let Survey { formed: Formed { plan, choices, .. }, curve, .. } = survey;
+            return Ok(Chosen { plan, choices, curve, notes: Vec::new() });
         }
         Strategy::Fast => fastest_within(&survey.curve, usize::MAX),
         Strategy::Auto => fastest_within(&survey.curve, limit),

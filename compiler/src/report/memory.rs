@@ -12,8 +12,9 @@ use serde::Serialize;
 use super::code_size;
 use crate::plan::Plan;
 use crate::plan::choose::Limits;
+use crate::plan::strategy::Curve;
 use crate::target::units::format_bytes;
-use crate::target::{Budget, Target};
+use crate::target::{Budget, RamRegion, Target};
 
 /// What a plan needs of a chip.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Footprint {
     pub code_bytes: u64,
     /// The arena.
     pub arena_bytes: u64,
+    /// The smallest arena that was found for the model, this one included.
+    pub smallest_bytes: u64,
     /// The layer at which the arena is fullest; `None` where that is before the
     /// first or after the last layer.
     pub peak_step: Option<String>,
@@ -37,8 +40,17 @@ impl Footprint {
             weights_bytes: plan.weights.len() as u64,
             code_bytes: code_size::estimate_bytes(plan),
             arena_bytes: plan.arena_bytes as u64,
+            smallest_bytes: plan.arena_bytes as u64,
             peak_step: plan.peak_step.map(|id| plan.steps[id.index()].name.clone()),
         }
+    }
+
+    /// The footprint of a plan that was chosen from several.
+    #[must_use]
+    pub fn of_chosen(plan: &Plan, curve: &Curve) -> Self {
+        let need = Self::of(plan);
+        let least = curve.iter().map(|point| point.arena_bytes as u64).min();
+        Self { smallest_bytes: need.smallest_bytes.min(least.unwrap_or(u64::MAX)), ..need }
     }
 
     /// Weights and code.
@@ -131,7 +143,10 @@ pub fn check(
     }
     let mut message = format!("the model does not fit {}:", target.name);
     if !ram_use.fits() {
-        let peak = need.peak_step.as_deref().map_or_else(String::new, |step| format!(": peak at {step}"));
+        let peak = match &need.peak_step {
+            Some(step) => format!(": peak at {step}"),
+            None => ": peak at its inputs or outputs".to_owned(),
+        };
         let _ = write!(
             message,
             "\n  RAM: arena {}, {} offers {}{peak}",
@@ -139,6 +154,7 @@ pub fn check(
             target.name,
             budgets.ram.describe(ram_use.total_bytes)
         );
+        let _ = write!(message, "\n  {}\n  {}", smallest(need, &ram_use), regions(target));
     }
     if !flash_use.fits() {
         let _ = write!(
@@ -165,6 +181,26 @@ pub fn check(
     let raise = if physical { format!("raise {options}, or ") } else { String::new() };
     let _ = write!(message, "\n{advice}; else {raise}make the model smaller. Nothing was written.");
     Err(OverBudget { message })
+}
+
+/// What the least RAM is that any plan of the model needs.
+fn smallest(need: &Footprint, ram: &MemoryUse) -> String {
+    let least = format_bytes(need.smallest_bytes);
+    if need.smallest_bytes <= ram.limit_bytes {
+        format!("a plan with an arena of {least} fits: leave --ram-strategy out")
+    } else {
+        format!("the smallest arena found, row by row and with whole tensors, is {least}")
+    }
+}
+
+/// The RAM regions of a target, that of the arena marked.
+fn regions(target: &Target) -> String {
+    let of = |region: &RamRegion| {
+        let arena = if region.name == target.arena_region { " (for the arena)" } else { "" };
+        format!("{} {}{arena}", region.name, format_bytes(region.length_bytes))
+    };
+    let list: Vec<String> = target.ram.iter().map(of).collect();
+    format!("RAM regions of {}: {}", target.name, list.join(", "))
 }
 
 /// The target with the least RAM, then the least flash, that fits. Targets

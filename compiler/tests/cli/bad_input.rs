@@ -110,6 +110,16 @@ fn over_budget() {
     let ram =
         ["arena 608 B, stm32f411 offers 607 B (of 131,072): peak at /conv2/Conv", "raise --budget-ram,"];
     earlier.refuses(&[&model, "--budget-ram", "607"], &ram);
+    let what_there_is = [
+        "the smallest arena found, row by row and with whole tensors, is 608 B",
+        "RAM regions of stm32f411: sram 131,072 B (for the arena)",
+    ];
+    earlier.refuses(&[&model, "--budget-ram", "607"], &what_there_is);
+    earlier.refuses(&[&model, "--budget-ram", "607", "--ram-strategy", "min"], &what_there_is);
+    // Whole tensors take 1,440 bytes, row by row 1,024.
+    let residual = fixture("residual/model.onnx");
+    let fast = ["arena 1,440 B", "a plan with an arena of 1,024 B fits: leave --ram-strategy out"];
+    earlier.refuses(&[&residual, "--budget-ram", "1_024", "--ram-strategy", "fast"], &fast);
     let flash = ["weights 11,392 B", "stm32f411 offers 11,000 B (of 524,288)", "raise --budget-flash,"];
     earlier.refuses(&[&model, "--budget-flash", "11_000"], &flash);
     // Half a percent of 131,072 is 655.36.
