@@ -103,6 +103,48 @@ fn strategies_choose_by_bytes_and_cycles() {
 }
 
 #[test]
+fn rows_whose_places_cannot_be_written_down_are_left_whole() {
+    // Rows of 999 bytes, 101 of them in one run: their offsets need more than 16 bits.
+    let mut net = Net::new("odd", 1);
+    let x = net.input("x", &[1, 101, 333, 3], q());
+    let a = net.conv("a", x, 3, 2, 1, 2);
+    let b = net.conv("b", a, 3, 2, 1, 4);
+    net.output(b);
+    let asked = Asked { strategy: Strategy::Min, ..Asked::default() };
+    let chosen = choose(&net.module, asked, &|plan| plan.weights.len() as u64).unwrap();
+    assert!(chosen.plan.arena_bytes >= 101 * 999);
+    // Half as many are no problem.
+    let mut net = Net::new("odd", 1);
+    let x = net.input("x", &[1, 51, 333, 3], q());
+    let a = net.conv("a", x, 3, 2, 1, 2);
+    let b = net.conv("b", a, 3, 2, 1, 4);
+    net.output(b);
+    assert!(plans(&net.module, KernelSet::General).iter().any(|plan| !plan.cascades.is_empty()));
+}
+
+#[test]
+fn parts_that_are_not_the_fullest_run_faster() {
+    // A large input and a small output of the first layer: those behind it may work on more
+    // rows at a time, in the memory that the input takes anyway. Alone, no way of working
+    // has both; widths are even and rows many, so that nothing else makes them differ.
+    let mut net = Net::new("funnel", 1);
+    let mut x = net.input("x", &[1, 64, 64, 4], q());
+    x = net.conv("first", x, 3, 2, 1, 2);
+    for layer in ["b", "c", "d"] {
+        x = net.conv(layer, x, 3, 1, 1, 4);
+    }
+    net.output(x);
+    let plans = plans(&net.module, KernelSet::Tiles);
+    let units = |plan: &Plan, step: usize| match &plan.steps[step].work {
+        Work::Rows(work) => work.units_per_step,
+        _ => 0,
+    };
+    let mixed = plans.iter().find(|plan| units(plan, 0) < units(plan, 2)).unwrap();
+    assert_eq!(mixed.arena_bytes, plans.iter().map(|plan| plan.arena_bytes).min().unwrap());
+    check(&mut net, mixed, 0);
+}
+
+#[test]
 fn less_effort_gives_the_same_bytes_in_more_memory_and_says_so() {
     let mut hasty_bytes = 0;
     let mut patient_bytes = 0;

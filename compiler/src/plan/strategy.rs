@@ -24,8 +24,8 @@ pub enum Strategy {
     Fast,
     /// The fastest plan in at most one and a half times the bytes of [`Strategy::Min`].
     Balanced,
-    /// The smallest plan of at most one and a quarter times the cycles of the fastest;
-    /// the smallest of all where none is.
+    /// The smallest plan of at most one and a quarter times the cycles of the fastest, or
+    /// a faster one of a thousandth more bytes; the smallest of all where none is.
     Min,
 }
 
@@ -241,10 +241,12 @@ fn point(candidate: &Candidate) -> Point {
     }
 }
 
-/// The first point of at most 5 / 4 of the fastest's cycles.
+/// The first point of at most 5 / 4 of the fastest's cycles, or the last of those that
+/// hardly need more.
 fn smallest(curve: &Curve) -> usize {
     let fastest = curve.last().map_or(0, |p| p.cycles);
-    curve.iter().position(|p| p.cycles * 4 <= fastest * 5).unwrap_or(0)
+    let first = curve.iter().position(|p| p.cycles * 4 <= fastest * 5).unwrap_or(0);
+    curve.get(first).map_or(0, |point| fastest_within(curve, point.arena_bytes + point.arena_bytes / 1000))
 }
 
 /// The last point of at most so many bytes, the first where there is none.

@@ -116,6 +116,20 @@ pub fn assemble(
     Ok(plan)
 }
 
+/// Whether the places of all rows can be emitted.
+pub fn addressable(problem: &Problem, chosen: &Candidate) -> bool {
+    let mut places = Places::new(problem, chosen);
+    for step in &problem.steps {
+        if let Kind::Rows(form, _) = &step.kind {
+            for &home in &step.reads {
+                places.table(home, form.walk.in_row_bytes);
+            }
+            places.table(step.writes, form.walk.out_row_bytes);
+        }
+    }
+    places.tables.iter().all(RowTable::fits)
+}
+
 impl<'a> Places<'a> {
     fn new(problem: &'a Problem, chosen: &Candidate) -> Places<'a> {
         let mut rows: Vec<Vec<Option<usize>>> = problem.homes.iter().map(|h| vec![None; h.rows()]).collect();
@@ -130,7 +144,7 @@ impl<'a> Places<'a> {
                     }
                 }
                 Holds::Scratch { step, call } => {
-                    let range = ArenaRange { offset, bytes: chosen.scratch[step][call] };
+                    let range = ArenaRange { offset, bytes: chosen.way.scratch[step][call] };
                     scratch.insert((step, call), range);
                 }
             }
@@ -187,7 +201,7 @@ impl<'a> Places<'a> {
         let operand = |(&value, &home): (&ValueId, &usize)| Operand { value, range: self.range(home) };
         RowWork {
             call: PlannedCall {
-                kernel: chosen.kernels[step].unwrap_or(*kernel),
+                kernel: chosen.way.driven[step].unwrap_or(*kernel),
                 consts: blob.add(call.consts),
                 inputs: call.inputs.iter().zip(&homes).map(operand).collect(),
                 output: self.range(info.writes),
@@ -199,7 +213,7 @@ impl<'a> Places<'a> {
             inputs,
             output,
             units,
-            units_per_step: chosen.shape.units[step],
+            units_per_step: chosen.way.units[step],
         }
     }
 
@@ -225,7 +239,7 @@ impl<'a> Places<'a> {
 }
 
 fn cascades(problem: &Problem, chosen: &Candidate) -> Vec<Cascade> {
-    segments(problem, &chosen.shape)
+    segments(problem, &chosen.shape())
         .into_iter()
         .filter(|range| matches!(problem.steps[range.start].kind, Kind::Rows(..)))
         .map(|range| Cascade {
@@ -249,7 +263,7 @@ fn cascades(problem: &Problem, chosen: &Candidate) -> Vec<Cascade> {
 fn pushed(problem: &Problem, chosen: &Candidate, places: &mut Places<'_>) -> Option<Pushed> {
     let home = problem.pushed()?;
     let info = &problem.homes[home];
-    let first = segments(problem, &chosen.shape).into_iter().next()?;
+    let first = segments(problem, &chosen.shape()).into_iter().next()?;
     let mut after = Vec::new();
     for event in &chosen.events {
         match event {

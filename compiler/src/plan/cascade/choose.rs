@@ -3,26 +3,28 @@
 //! In: a `Problem`. Out: [`Candidate`]s: order, offsets, bytes, estimated cycles.
 //! Invariant: a candidate's bytes are those of a real placement, never an estimate.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
+use super::assemble::addressable;
 use super::cuts::best_cuts;
 use super::effort::{Effort, Stopped};
 use super::layout::{Layout, layout};
 use super::order::{Event, Shape, events};
 use super::pack::{Placed, pack, profile};
 use super::problem::{Kind, Problem};
+use super::relax::relaxed;
 use crate::cost;
 use crate::lower::{Kernel, KernelSet};
 
 /// A way to run a schedule.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// Cuts and units.
-    pub shape: Shape,
-    /// The kernel of each step that runs row by row.
-    pub kernels: Vec<Option<Kernel>>,
-    /// Private bytes of each call of each step.
-    pub scratch: Vec<Vec<usize>>,
+    /// First steps of segments; see [`Shape::cuts`].
+    pub cuts: Vec<usize>,
+    /// How the steps do their work.
+    pub way: Way,
     /// What happens, in order.
     pub events: Vec<Event>,
     /// What lives when.
@@ -35,6 +37,55 @@ pub struct Candidate {
     pub cycles: u64,
     /// Whether something was left to try.
     pub stopped: Stopped,
+}
+
+impl Candidate {
+    /// Cuts and units.
+    pub fn shape(&self) -> Shape {
+        self.way.shape(self.cuts.clone())
+    }
+}
+
+/// How each step does its work; see [`Shape`] for units, `exact` and `eager`.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// The most units at a time.
+    pub units: Vec<usize>,
+    /// Whether no more is done than was asked for.
+    pub exact: Vec<bool>,
+    /// Whether siblings run along.
+    pub eager: Vec<bool>,
+    /// The kernel of each step that runs row by row.
+    pub driven: Vec<Option<Kernel>>,
+    /// Private bytes of each call of each step.
+    pub scratch: Vec<Vec<usize>>,
+}
+
+impl Way {
+    fn new(problem: &Problem, style: Style, eager: bool) -> Way {
+        let (count, units) = (problem.steps.len(), units(problem, style));
+        let driven = drive(problem, &units);
+        let scratch = scratch(problem, &driven, &units);
+        let exact = matches!(style, Style::Exact { .. });
+        Way { units, exact: vec![exact; count], eager: vec![eager; count], driven, scratch }
+    }
+
+    /// The way with these cuts.
+    pub fn shape(&self, cuts: Vec<usize>) -> Shape {
+        let Way { units, exact, eager, .. } = self.clone();
+        Shape { cuts, units, exact, eager }
+    }
+
+    /// Does the work of some steps in another way.
+    pub fn take(&mut self, steps: Range<usize>, other: &Way) {
+        for step in steps {
+            self.units[step] = other.units[step];
+            self.exact[step] = other.exact[step];
+            self.eager[step] = other.eager[step];
+            self.driven[step] = other.driven[step];
+            self.scratch[step].clone_from(&other.scratch[step]);
+        }
+    }
 }
 
 /// How much is done at a time.
@@ -61,31 +112,31 @@ const ROUNDS: usize = 1000;
 
 /// Candidates on the way from fast to small: none is worse than another in both.
 pub fn candidates(problem: &Problem, kernels: KernelSet, effort: Effort) -> Vec<Candidate> {
-    let shapes = styles(problem).into_iter().flat_map(|style| [(style, false), (style, true)]);
-    let of = |(style, eager)| {
-        let exact = matches!(style, Style::Exact { .. });
-        let shape = Shape { cuts: Vec::new(), units: units(problem, style), exact, eager };
-        let driven = drive(problem, &shape);
-        let scratch = scratch(problem, &driven, &shape);
-        let (cuts, all) = best_cuts(problem, &shape, &scratch, effort.units);
-        let shape = Shape { cuts, ..shape };
-        let stopped = Stopped { units: !all, looks: false };
-        evaluate(problem, shape, driven, scratch, kernels, stopped)
+    let styles = styles(problem).into_iter().flat_map(|style| [(style, false), (style, true)]);
+    let ways: Vec<Way> = styles.map(|(style, eager)| Way::new(problem, style, eager)).collect();
+    let of = |way: &Way| {
+        let (cuts, all) = best_cuts(problem, &way.shape(Vec::new()), &way.scratch, effort.units);
+        evaluate(problem, cuts, way.clone(), kernels, Stopped { units: !all, looks: false })
     };
-    let found = shapes.collect::<Vec<_>>().into_par_iter().map(of).collect();
+    let fits = |c: &Candidate| addressable(problem, c);
+    let mut found = front(ways.par_iter().map(of).filter(fits).collect());
+    let faster = found.par_iter().filter_map(|c| relaxed(problem, &ways, c, kernels));
+    let faster: Vec<Candidate> = faster.filter(fits).collect();
+    found.extend(faster);
     let packed = |c: Candidate| {
         let placed = pack(&c.layout.items, effort.looks, ROUNDS);
         let stopped = Stopped { looks: placed.stopped, ..c.stopped };
-        let placed = if placed.total_bytes < c.placed.total_bytes { placed } else { c.placed };
-        Candidate { placed, stopped, ..c }
+        let better = Candidate { placed, stopped, ..c.clone() };
+        let wins = better.placed.total_bytes < c.placed.total_bytes && fits(&better);
+        if wins { better } else { Candidate { stopped, ..c } }
     };
-    front(found).into_par_iter().map(packed).collect()
+    front(found.into_par_iter().map(packed).collect())
 }
 
 fn styles(problem: &Problem) -> Vec<Style> {
     let quads = problem.steps.iter().any(|s| matches!(s.kind, Kind::Rows(_, Kernel::DepthwiseQuad(_))));
     let mut styles: Vec<Style> = [1, 2, 3, 4, 6, 8].map(|rows| Style::Exact { rows }).into();
-    let depthwise: &[usize] = if quads { &[2, 4, 8] } else { &[1] };
+    let depthwise: &[usize] = if quads { &[1, 2, 4, 8] } else { &[1] };
     for &depthwise in depthwise {
         styles.extend([1, 2].map(|odd| Style::Waiting { depthwise, odd }));
     }
@@ -110,54 +161,52 @@ fn units(problem: &Problem, style: Style) -> Vec<usize> {
     problem.steps.iter().map(|step| of(&step.kind)).collect()
 }
 
-fn drive(problem: &Problem, shape: &Shape) -> Vec<Option<Kernel>> {
+fn drive(problem: &Problem, units: &[usize]) -> Vec<Option<Kernel>> {
     let kernel = |(step, &units): (&super::problem::StepInfo, &usize)| match &step.kind {
         Kind::Rows(_, kernel) => Some(kernel.for_steps(units)),
         _ => None,
     };
-    problem.steps.iter().zip(&shape.units).map(kernel).collect()
+    problem.steps.iter().zip(units).map(kernel).collect()
 }
 
-fn scratch(problem: &Problem, driven: &[Option<Kernel>], shape: &Shape) -> Vec<Vec<usize>> {
+fn scratch(problem: &Problem, driven: &[Option<Kernel>], units: &[usize]) -> Vec<Vec<usize>> {
     let of = |index: usize| match &driven[index] {
-        Some(kernel) => vec![kernel.row_scratch_bytes(shape.units[index])],
+        Some(kernel) => vec![kernel.row_scratch_bytes(units[index])],
         None => problem.steps[index].scratch_bytes.clone(),
     };
     (0..problem.steps.len()).map(of).collect()
 }
 
-/// Bytes that a table of rows can address in units of its alignment: 16 bits.
-const UNITS: usize = 1 << 16;
-
-/// Orders, places and counts.
-fn evaluate(
+/// Orders, places and counts; offsets are multiples of as much as makes their tables fit,
+/// where that helps.
+pub fn evaluate(
     problem: &Problem,
-    shape: Shape,
-    driven: Vec<Option<Kernel>>,
-    scratch: Vec<Vec<usize>>,
+    cuts: Vec<usize>,
+    way: Way,
     kernels: KernelSet,
     stopped: Stopped,
 ) -> Candidate {
-    let events = events(problem, &shape);
+    let events = events(problem, &way.shape(cuts.clone()));
+    let cycles = cycles(problem, &way.driven, &events, kernels);
     let mut align = 4;
-    let (layout, placed) = loop {
-        let layout = layout(problem, &events, &scratch, align);
+    loop {
+        let layout = layout(problem, &events, &way.scratch, align);
         let placed = pack(&layout.items, FIRST_BUDGET, ROUNDS);
-        if placed.total_bytes <= UNITS * align || align >= 256 {
-            break (layout, placed);
+        let bound_bytes = profile(&layout.items).into_iter().max().unwrap_or(0);
+        let (cuts, way, events) = (cuts.clone(), way.clone(), events.clone());
+        let candidate = Candidate { cuts, way, events, layout, placed, bound_bytes, cycles, stopped };
+        if align >= 256 || addressable(problem, &candidate) {
+            return candidate;
         }
         align *= 4;
-    };
-    let bound_bytes = profile(&layout.items).into_iter().max().unwrap_or(0);
-    let cycles = cycles(problem, &driven, &events, kernels);
-    Candidate { shape, kernels: driven, scratch, events, layout, placed, bound_bytes, cycles, stopped }
+    }
 }
 
 /// Cycles of resolving the rows of a step and of calling it, beyond those of a call.
 const STEP_CYCLES: u64 = 60;
 
-/// Estimated cycles of all events.
-fn cycles(problem: &Problem, driven: &[Option<Kernel>], events: &[Event], kernels: KernelSet) -> u64 {
+/// Estimated cycles of events.
+pub fn cycles(problem: &Problem, driven: &[Option<Kernel>], events: &[Event], kernels: KernelSet) -> u64 {
     // A pushed row is copied; a cycle a byte at most.
     let pushed_bytes = problem.pushed().and_then(|home| problem.homes[home].row_bytes).unwrap_or(0);
     let of = |event: &Event| {

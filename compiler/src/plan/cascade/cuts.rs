@@ -70,7 +70,7 @@ fn events(problem: &Problem, shape: &Shape, needed: &[usize], first: usize, last
 }
 
 /// The fullest moment of these events of steps `first..=last`.
-fn peak(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], first: usize, last: usize) -> usize {
+pub fn peak(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], first: usize, last: usize) -> usize {
     if events.is_empty() {
         return 0;
     }

@@ -19,6 +19,7 @@ mod layout;
 mod order;
 pub mod pack;
 mod problem;
+mod relax;
 
 use crate::ir::NodeId;
 use crate::lower::{KernelSet, Lowered};

@@ -47,13 +47,13 @@ pub struct Shape {
     pub cuts: Vec<usize>,
     /// The most units that each step does at a time, at least 1.
     pub units: Vec<usize>,
-    /// Whether a step makes no more rows than were asked for: with as many units
+    /// Whether each step makes no more rows than were asked for: with as many units
     /// everywhere, no row waits longer than it must. Otherwise steps do as many units as
     /// they may, and rows wait.
-    pub exact: bool,
-    /// Whether a step that reads the same tensor as the one that was just run is run
+    pub exact: Vec<bool>,
+    /// Whether each step that reads the same tensor as the one that was just run is run
     /// along with it (a shortcut beside its sibling), instead of when it is needed.
-    pub eager: bool,
+    pub eager: Vec<bool>,
 }
 
 /// How many units of each step anybody needs.
@@ -149,7 +149,7 @@ impl Pull<'_> {
         let start = self.next[step - self.first];
         let most = self.shape.units[step];
         let count = match wanted.saturating_sub(start) {
-            left if self.shape.exact && left > 0 && !left.is_multiple_of(most) => left % most,
+            left if self.shape.exact[step] && left > 0 && !left.is_multiple_of(most) => left % most,
             _ => most,
         };
         let units = start..(start + count).min(self.needed[step]);
@@ -163,7 +163,7 @@ impl Pull<'_> {
         }
         self.next[step - self.first] = units.end;
         self.events.push(Event::Rows(step, units));
-        if self.shape.eager {
+        if self.shape.eager[step] {
             self.along(step);
         }
     }
