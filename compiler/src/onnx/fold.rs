@@ -78,7 +78,8 @@ fn evaluate(node: &OnnxNode, model: &OnnxModel, shapes: &BTreeMap<String, Vec<us
         constants: operands.iter().map(|n| (n.to_string(), model.constants[*n].clone())).collect(),
     };
     let proto = encode::model(&alone, &node.outputs[..1]);
-    let plan = tract_onnx::onnx()
+    let plan = super::kernels::tract()
+        .ok()?
         .with_ignore_output_types(true)
         .model_for_proto_model(&proto)
         .ok()?

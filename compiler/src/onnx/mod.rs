@@ -10,6 +10,7 @@ mod encode;
 pub mod error;
 mod fold;
 pub mod import;
+mod kernels;
 mod load;
 pub mod model;
 mod normalize;
@@ -47,6 +48,7 @@ pub fn read(path: &std::path::Path) -> Result<Source, OnnxError> {
 /// # Errors
 /// [`OnnxError`] as for [`read`].
 pub fn prepare(mut model: OnnxModel, mut notes: Vec<String>) -> Result<Source, OnnxError> {
+    kernels::tract().map_err(OnnxError::Oracle)?;
     normalize::name_axes(&mut model);
     fold::fold(&mut model)?;
     let given = qdq::strip(&mut model, &mut notes)?;

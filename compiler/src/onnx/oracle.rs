@@ -42,7 +42,8 @@ impl Oracle {
         let failed = |e: tract_onnx::prelude::TractError| OnnxError::Oracle(format!("{e:#}"));
         let model = clipped(source);
         let proto = encode::model(&model, tensors);
-        let plan = tract_onnx::onnx()
+        let plan = super::kernels::tract()
+            .map_err(OnnxError::Oracle)?
             .with_ignore_output_shapes(true)
             .with_ignore_output_types(true)
             .model_for_proto_model(&proto)
@@ -120,7 +121,8 @@ fn clipped(source: &Source) -> OnnxModel {
 pub(super) fn shapes(model: &OnnxModel) -> BTreeMap<String, Vec<usize>> {
     let outputs: Vec<String> = model.outputs.iter().map(|o| o.name.clone()).collect();
     let proto = encode::model(model, &outputs);
-    let onnx = tract_onnx::onnx().with_ignore_output_types(true);
+    let Ok(onnx) = super::kernels::tract() else { return BTreeMap::new() };
+    let onnx = onnx.with_ignore_output_types(true);
     let Ok(parsed) = onnx.parse(&proto, None) else { return BTreeMap::new() };
     let mut inferred = parsed.model;
     if inferred.analyse(true).is_err() {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{files, fixture, text, tinyc, tinyc_in};
+use super::{files, fixture, text, tinyc, tinyc_in, tinyc_with};
 
 #[test]
 fn digits_for_a_cortex_m4() {
@@ -43,6 +43,32 @@ fn digits_for_a_cortex_m4() {
     }
     for path in ["Cargo.toml", "README.md", "src/lib.rs", "examples/run.rs", "model.quant.toml"] {
         assert!(out.join(path).is_file(), "{path}");
+    }
+}
+
+/// The float reference would pick kernels by the processor's vendor and instruction
+/// sets, which differ in the last bit of a calibrated range. These variables are
+/// how it is told of another processor.
+#[test]
+fn another_processor_gives_the_same_bytes() {
+    let processors: [&[(&str, &str)]; 5] = [
+        &[],
+        &[("TRACT_X86_KIND", "intel"), ("TRACT_CPU_ISA", "-avx512f")],
+        &[("TRACT_X86_KIND", "amd"), ("TRACT_CPU_ISA", "-avx512f")],
+        &[("TRACT_X86_KIND", "other")],
+        &[("TRACT_CPU_ISA", "-avx512f,-avx2,-fma")],
+    ];
+    for name in ["digits", "residual", "conv1d"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let model = fixture(&format!("{name}/model.onnx"));
+        let crates = processors.map(|variables| {
+            let out = folder.path().join("crate");
+            tinyc_with(variables, &["build", &model, "--target", "stm32f411", "-o", text(&out)]).ok();
+            files(&out)
+        });
+        for (built, variables) in crates[1..].iter().zip(&processors[1..]) {
+            assert!(*built == crates[0], "{name} with {variables:?}");
+        }
     }
 }
 

@@ -56,16 +56,21 @@ fn tinyc(args: &[&str]) -> Run {
 
 /// Runs the program in a folder.
 fn tinyc_in(folder: &Path, args: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_tinyc"))
-        .args(args)
-        .current_dir(folder)
-        .output()
-        .expect("the program starts");
+    run(Command::new(env!("CARGO_BIN_EXE_tinyc")).args(args).current_dir(folder))
+}
+
+fn run(command: &mut Command) -> Run {
+    let output = command.output().expect("the program starts");
     Run {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).expect("UTF-8"),
         stderr: String::from_utf8(output.stderr).expect("UTF-8"),
     }
+}
+
+/// Runs the program with environment variables set.
+fn tinyc_with(variables: &[(&str, &str)], args: &[&str]) -> Run {
+    run(Command::new(env!("CARGO_BIN_EXE_tinyc")).envs(variables.iter().copied()).args(args))
 }
 
 /// A file of the fixtures folder.
