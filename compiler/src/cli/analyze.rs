@@ -18,8 +18,9 @@ use tinyc::target::Target;
 use tinyc::verify::quality;
 
 use super::build::{BudgetArgs, real_samples};
+use super::output::{print, print_json};
 use super::progress::Bar;
-use super::shared::{QuantArgs, print_json, print_notes, ram_facts};
+use super::shared::{QuantArgs, print_notes, ram_facts};
 
 /// Samples on which each layer is compared with the float oracle.
 const SAMPLES: usize = 32;
@@ -107,9 +108,9 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&report)?;
     } else {
-        print!("{report}");
+        print(&report)?;
         if args.memory_map {
-            print!("\n{}", report.memory_map);
+            print(format_args!("\n{}", report.memory_map))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -16,8 +16,9 @@ use tinyc::verify::emulator::FirmwareOptions;
 use tinyc::verify::quality::input_codes;
 
 use super::build::{BudgetArgs, real_samples};
+use super::output::{print, print_json};
 use super::progress::Bar;
-use super::shared::{QuantArgs, print_json, print_notes};
+use super::shared::{QuantArgs, print_notes};
 
 /// Arguments of `tinyc bench`.
 #[derive(Debug, Args)]
@@ -57,7 +58,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&report)?;
     } else {
-        print!("{report}");
+        print(&report)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,15 +12,16 @@ use clap::Args;
 use tinyc::codegen::{self, CodegenError};
 use tinyc::compile::{CompileOptions, Compiled, compile, input_specs, model_name};
 use tinyc::emit::emit_with;
-use tinyc::ir::print::print;
+use tinyc::ir::print::print as text_of;
 use tinyc::passes::PIPELINE;
 use tinyc::report::build::Emitted;
 use tinyc::report::{Budgets, BuildReport, FileRow, Footprint, memory};
 use tinyc::samples::{SampleFile, Samples, find_beside};
 use tinyc::target::{Budget, Target};
 
+use super::output::{note, print, print_json};
 use super::progress::Bar;
-use super::shared::{QuantArgs, print_json, print_notes, ram_facts};
+use super::shared::{QuantArgs, print_notes, ram_facts};
 
 /// The module right after import, among the names for `--dump-ir-after`.
 const IMPORT: &str = "import";
@@ -83,7 +84,7 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     let options = CompileOptions { limits: budgets.limits(&target), ..args.quant.options(Some(&target))? };
     let compiled = compile(&args.model, &options, &Bar::default(), &mut |pass, module| {
         if args.dump_ir_after.iter().any(|wanted| wanted == pass) {
-            eprintln!("after {pass}:\n{}", print(&module.graph, &module.quant));
+            note(format_args!("after {pass}:\n{}", text_of(&module.graph, &module.quant)));
         }
     })?;
     print_notes(&compiled);
@@ -116,7 +117,7 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&report)?;
     } else {
-        print!("{report}");
+        print(&report)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use tinyc::doctor;
 use tinyc::ops::table;
 use tinyc::target::{Target, rows, table as target_table};
 
-use super::shared::print_json;
+use super::output::{print, print_json};
 
 /// Arguments of a verb that lists.
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub fn targets(args: &ListArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&rows(Target::builtin()))?;
     } else {
-        println!("{}", target_table(Target::builtin()));
+        print(format_args!("{}\n", target_table(Target::builtin())))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -32,7 +32,7 @@ pub fn supported_ops(args: &ListArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&table::rows())?;
     } else {
-        println!("{}", table::text());
+        print(format_args!("{}\n", table::text()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -43,7 +43,7 @@ pub fn doctor(args: &ListArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&findings)?;
     } else {
-        print!("{}", doctor::render(&findings));
+        print(doctor::render(&findings))?;
     }
     Ok(if findings.iter().all(|f| f.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

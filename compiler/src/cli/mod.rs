@@ -4,11 +4,14 @@ mod analyze;
 mod bench;
 mod build;
 mod lists;
+mod output;
 mod progress;
 mod shared;
 mod validate;
 
 use std::process::ExitCode;
+
+pub use output::{CLOSED_EXIT_CODE, Closed, note};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -54,7 +57,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Verb::SupportedOps(args) => lists::supported_ops(&args),
         Verb::Doctor(args) => lists::doctor(&args),
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "tinyc", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "tinyc", &mut script);
+            output::print(String::from_utf8_lossy(&script))?;
             Ok(ExitCode::SUCCESS)
         }
     }

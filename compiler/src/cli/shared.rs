@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
 use tinyc::Feed;
 use tinyc::codegen::RamFacts;
 use tinyc::compile::{CompileOptions, Compiled, Progress, ScaleSource};
@@ -18,6 +17,7 @@ use tinyc::target::Target;
 use tinyc::verify::emulator::FirmwareOptions;
 use tinyc::verify::worst_case::worst_case;
 
+use super::output::note;
 use super::progress::Bar;
 
 /// What decides the integers.
@@ -90,20 +90,14 @@ impl QuantArgs {
 /// Notes and warnings of a compilation, on standard error.
 pub fn print_notes(compiled: &Compiled) {
     if compiled.scales == ScaleSource::Synthetic {
-        eprintln!(
+        note(
             "warning: no calibration samples: the scales come from SYNTHETIC inputs and the accuracy is a guess.\n\
-             warning: pass --calib FILE.npz, or put MODEL.calib.npz beside the model."
+             warning: pass --calib FILE.npz, or put MODEL.calib.npz beside the model.",
         );
     }
-    for note in &compiled.module.notes {
-        eprintln!("note: {note}");
+    for text in &compiled.module.notes {
+        note(format_args!("note: {text}"));
     }
-}
-
-/// Prints a value as JSON on standard output.
-pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
 }
 
 /// What a compiled model needs beside its arena, from firmware built for the target.

@@ -11,8 +11,9 @@ use tinyc::verify::emulator::Core;
 use tinyc::verify::metrics::Metric;
 use tinyc::verify::validate::{ValidateOptions, emulated_core, validate_compiled};
 
+use super::output::{note, print, print_json};
 use super::progress::Bar;
-use super::shared::{QuantArgs, print_json, print_notes};
+use super::shared::{QuantArgs, print_notes};
 
 /// Arguments of `tinyc validate`.
 #[derive(Debug, Args)]
@@ -72,15 +73,15 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     print_notes(&compiled);
     let report = validate_compiled(&compiled, &options, &bar)
         .with_context(|| format!("cannot validate {}", args.model.display()))?;
-    if args.json {
-        print_json(&report)?;
-    } else {
-        print!("{report}");
-    }
+    // Whoever closed standard output still learns of a difference.
+    let printed = if args.json { print_json(&report) } else { print(&report) };
     if let Some(difference) = &report.first_difference {
-        eprintln!("error: the emitted code does not compute what the naive reference does: {difference}");
+        note(format_args!(
+            "error: the emitted code does not compute what the naive reference does: {difference}"
+        ));
         return Ok(ExitCode::FAILURE);
     }
+    printed?;
     Ok(ExitCode::SUCCESS)
 }
 

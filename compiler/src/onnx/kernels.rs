@@ -1,7 +1,7 @@
 //! Which kernels tract computes with.
 //!
 //! In: nothing. Out: tract, set to its portable kernels. Invariant: nothing in
-//! this crate reaches tract but through [`tract`], so that a float value, and
+//! this crate reaches tract but through `tract()`, so that a float value, and
 //! with it a calibrated range, is the same on every machine. Left alone, tract
 //! picks matrix kernels by the processor's vendor and instruction sets; they
 //! add in different orders and differ in the last bit.

@@ -4,6 +4,7 @@
 mod analyze;
 mod bad_input;
 mod build;
+mod closed;
 mod json_docs;
 
 use std::collections::BTreeMap;
