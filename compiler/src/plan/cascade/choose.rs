@@ -88,6 +88,28 @@ impl Way {
     }
 }
 
+impl Way {
+    /// Lets steps whose rows lie in one run make one row at a time where the places of such
+    /// rows, which count in powers of two that divide their size, are past what a table
+    /// holds; whether there were any.
+    pub fn tame(&mut self, problem: &Problem, arena_bytes: usize) -> bool {
+        let mut any = false;
+        for (step, info) in problem.steps.iter().enumerate() {
+            let Kind::Rows(form, kernel) = &info.kind else { continue };
+            let shift = form.walk.out_row_bytes.trailing_zeros().min(8);
+            if form.adjacent && self.units[step] > 1 && arena_bytes >> shift > usize::from(u16::MAX) {
+                self.units[step] = 1;
+                self.driven[step] = Some(kernel.for_steps(1));
+                any = true;
+            }
+        }
+        if any {
+            self.scratch = scratch(problem, &self.driven, &self.units);
+        }
+        any
+    }
+}
+
 /// How much is done at a time.
 #[derive(Debug, Clone, Copy)]
 enum Style {
@@ -123,12 +145,24 @@ pub fn candidates(problem: &Problem, kernels: KernelSet, effort: Effort) -> Vec<
     let faster = found.par_iter().filter_map(|c| relaxed(problem, &ways, c, kernels));
     let faster: Vec<Candidate> = faster.filter(fits).collect();
     found.extend(faster);
-    let packed = |c: Candidate| {
+    let repacked = |c: &Candidate| {
         let placed = pack(&c.layout.items, effort.looks, ROUNDS);
         let stopped = Stopped { looks: placed.stopped, ..c.stopped };
-        let better = Candidate { placed, stopped, ..c.clone() };
-        let wins = better.placed.total_bytes < c.placed.total_bytes && fits(&better);
-        if wins { better } else { Candidate { stopped, ..c } }
+        Candidate { placed, stopped, ..c.clone() }
+    };
+    let packed = |c: Candidate| {
+        let bytes = c.placed.total_bytes;
+        let better = |b: &Candidate| b.placed.total_bytes < bytes && addressable(problem, b);
+        let again = repacked(&c);
+        let mut way = c.way.clone();
+        if better(&again) {
+            again
+        } else if again.placed.total_bytes < bytes && way.tame(problem, again.placed.total_bytes) {
+            let tamed = repacked(&evaluate(problem, c.cuts.clone(), way, kernels, c.stopped));
+            if better(&tamed) { tamed } else { c }
+        } else {
+            Candidate { stopped: again.stopped, ..c }
+        }
     };
     front(found.into_par_iter().map(packed).collect())
 }
@@ -177,28 +211,38 @@ fn scratch(problem: &Problem, driven: &[Option<Kernel>], units: &[usize]) -> Vec
     (0..problem.steps.len()).map(of).collect()
 }
 
-/// Orders, places and counts; offsets are multiples of as much as makes their tables fit,
-/// where that helps.
+/// What offsets are multiples of, at most.
+const MOST_ALIGN: usize = 256;
+
+/// Orders, places and counts. Where tables of rows do not fit, offsets are multiples of more
+/// if that helps, or else rows that would lie in one run are made one by one.
 pub fn evaluate(
     problem: &Problem,
     cuts: Vec<usize>,
-    way: Way,
+    mut way: Way,
     kernels: KernelSet,
     stopped: Stopped,
 ) -> Candidate {
-    let events = events(problem, &way.shape(cuts.clone()));
-    let cycles = cycles(problem, &way.driven, &events, kernels);
     let mut align = 4;
     loop {
+        let events = events(problem, &way.shape(cuts.clone()));
+        let cycles = cycles(problem, &way.driven, &events, kernels);
         let layout = layout(problem, &events, &way.scratch, align);
         let placed = pack(&layout.items, FIRST_BUDGET, ROUNDS);
         let bound_bytes = profile(&layout.items).into_iter().max().unwrap_or(0);
-        let (cuts, way, events) = (cuts.clone(), way.clone(), events.clone());
+        let (cuts, mut tamed) = (cuts.clone(), way.clone());
         let candidate = Candidate { cuts, way, events, layout, placed, bound_bytes, cycles, stopped };
-        if align >= 256 || addressable(problem, &candidate) {
+        if addressable(problem, &candidate) {
             return candidate;
         }
-        align *= 4;
+        if align < MOST_ALIGN {
+            align *= 4;
+        } else if tamed.tame(problem, candidate.placed.total_bytes) {
+            align = 4;
+        } else {
+            return candidate;
+        }
+        way = tamed;
     }
 }
 

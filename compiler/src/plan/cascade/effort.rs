@@ -16,7 +16,7 @@ pub struct Effort {
 impl Default for Effort {
     /// Some ten times what MobileNetV2 of full width takes on images of 224 x 224.
     fn default() -> Effort {
-        Effort { units: 4_000_000, looks: 30_000_000 }
+        Effort { units: 4_000_000, looks: 10_000_000 }
     }
 }
 

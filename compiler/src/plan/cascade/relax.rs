@@ -11,15 +11,6 @@ use super::order::{Event, needed_units, segment, segments};
 use super::problem::{Kind, Problem};
 use crate::lower::KernelSet;
 
-/// Whether rows that a step makes in one run can lie anywhere in the candidate's arena:
-/// their places count in powers of two that divide their size.
-fn lies_anywhere(problem: &Problem, way: &Way, step: usize, candidate: &Candidate) -> bool {
-    let Some(form) = problem.form(step).filter(|form| form.adjacent && way.units[step] > 1) else {
-        return true;
-    };
-    candidate.placed.total_bytes >> form.walk.out_row_bytes.trailing_zeros().min(8) <= usize::from(u16::MAX)
-}
-
 /// The faster candidate; `None` where every segment has its fastest way already.
 pub fn relaxed(
     problem: &Problem,
@@ -28,6 +19,12 @@ pub fn relaxed(
     kernels: KernelSet,
 ) -> Option<Candidate> {
     let needed = needed_units(problem);
+    let tamed = |way: &Way| {
+        let mut way = way.clone();
+        way.tame(problem, candidate.placed.total_bytes);
+        way
+    };
+    let ways: Vec<Way> = ways.iter().map(tamed).collect();
     let mut mixed = candidate.way.clone();
     let mut changed = false;
     for range in segments(problem, &candidate.shape()) {
@@ -40,9 +37,7 @@ pub fn relaxed(
         };
         let events_of = |way: &Way| segment(problem, &way.shape(Vec::new()), &needed, first, last);
         let (_, mut fewest) = own(&mixed, &events_of(&mixed));
-        for way in
-            ways.iter().filter(|way| range.clone().all(|step| lies_anywhere(problem, way, step, candidate)))
-        {
+        for way in &ways {
             let (peak, cycles) = own(way, &events_of(way));
             if peak <= candidate.bound_bytes && cycles < fewest {
                 fewest = cycles;
