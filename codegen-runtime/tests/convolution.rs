@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Axis, CASES, Layer, Rng, guarded, no_scratch, requantize, share_inside};
+use common::{Axis, CASES, Layer, Rng, guarded, guarded_rows, no_scratch, requantize, share_inside};
 use tinyc_runtime::kernels::{conv2d, dense, depthwise};
 
 /// Runs a random convolution with these channels; returns the share of codes
@@ -41,6 +41,11 @@ fn check_conv2d(rng: &mut Rng, [h, w]: [Axis; 2], groups: usize, group_in: usize
         with_kernel_rows!(h.kernel, conv2d::run_back, &p, blob.consts(), input, output, no_scratch())
     });
     assert_eq!(back, got, "{p:?}");
+    let rows =
+        guarded_rows([(&input, h.size)], (h.out, h.out, w.out * out_c), 0, |[input], out, part, none| {
+            conv2d::run_rows::<5>(&p, blob.consts(), input, out, part, none);
+        });
+    assert_eq!(rows, got, "{p:?}");
     let mut expected = Vec::new();
     for oy in 0..h.out {
         for ox in 0..w.out {
@@ -100,6 +105,11 @@ fn check_depthwise(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, multiplier: us
         with_kernel_rows!(h.kernel, depthwise::run_back, &p, blob.consts(), input, output, no_scratch())
     });
     assert_eq!(back, got, "{p:?}");
+    let rows =
+        guarded_rows([(&input, h.size)], (h.out, h.out, w.out * out_c), 0, |[input], out, part, none| {
+            depthwise::run_rows::<5>(&p, blob.consts(), input, out, part, none);
+        });
+    assert_eq!(rows, got, "{p:?}");
     let mut expected = Vec::new();
     for oy in 0..h.out {
         for ox in 0..w.out {

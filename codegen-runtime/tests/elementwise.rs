@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Blob, CASES, Rng, guarded, no_scratch, requantize};
+use common::{Blob, CASES, Rng, guarded, guarded_rows, no_scratch, requantize};
 use tinyc_runtime::kernels::{add, lut, mul, softmax};
 use tinyc_runtime::requant::Out;
 use tinyc_runtime::view::{Arena, Bytes};
@@ -73,6 +73,15 @@ fn add_equals_plain_loops() {
         let got = guarded(&a, pairs.len(), |a, output| {
             add::run(&p, a, Bytes::from_mut(&mut b), output, no_scratch());
         });
+        // Row by row where both operands are as large as the output.
+        if a_strides == b_strides && a.len() == pairs.len() {
+            let (rows, len) = (shape[..3].iter().product(), shape[3]);
+            let row_wise =
+                guarded_rows([(&a, rows), (&b, rows)], (rows, rows, len), 0, |[a, b], output, part, _| {
+                    add::run_rows(&p, a, b, output, part, len);
+                });
+            assert_eq!(row_wise, got, "{p:?}");
+        }
         let expected: Vec<i8> = pairs
             .iter()
             .map(|&(at_a, at_b)| {
@@ -99,6 +108,15 @@ fn mul_equals_plain_loops() {
         let got = guarded(&a, pairs.len(), |a, output| {
             mul::run(&p, a, Bytes::from_mut(&mut b), output, no_scratch());
         });
+        // Row by row where both operands are as large as the output.
+        if a_strides == b_strides && a.len() == pairs.len() {
+            let (rows, len) = (shape[..3].iter().product(), shape[3]);
+            let row_wise =
+                guarded_rows([(&a, rows), (&b, rows)], (rows, rows, len), 0, |[a, b], output, part, _| {
+                    mul::run_rows(&p, a, b, output, part, len);
+                });
+            assert_eq!(row_wise, got, "{p:?}");
+        }
         let expected: Vec<i8> = pairs
             .iter()
             .map(|&(at_a, at_b)| {
@@ -118,6 +136,10 @@ fn lut_looks_every_code_up() {
     let got = guarded(&input, 256, |input, output| {
         lut::run(&lut::Params { len: 256 }, blob.consts(), input, output, no_scratch());
     });
+    let rows = guarded_rows([(&input, 16)], (16, 16, 16), 0, |[input], output, part, _| {
+        lut::run_rows(blob.consts(), input, output, part, 16);
+    });
+    assert_eq!(rows, got);
     let expected: Vec<i8> = input.iter().map(|&q| ((i32::from(q) + 256) % 256 * 3 + 7) as i8).collect();
     assert_eq!(got, expected);
 }

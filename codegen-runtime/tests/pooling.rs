@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Axis, Blob, CASES, Rng, guarded, no_scratch, requantize};
-use tinyc_runtime::kernels::{avg_pool, max_pool};
+use common::{Axis, Blob, CASES, Rng, guarded, guarded_rows, no_scratch, requantize};
+use tinyc_runtime::kernels::{avg_pool, max_pool, pool_rows};
 
 /// Two axes; with some chance the windows stick out beyond the padding, as
 /// rounding the output size up makes them.
@@ -62,6 +62,11 @@ fn max_pool_equals_plain_loops() {
             with_kernel_rows!(h.kernel, max_pool::run_back, &p, input, output, no_scratch())
         });
         assert_eq!(back, got, "{p:?}");
+        let rows =
+            guarded_rows([(&input, h.size)], (h.out, h.out, w.out * in_c), 0, |[input], out, part, none| {
+                max_pool::run_rows::<5>(&p, input, out, part, none);
+            });
+        assert_eq!(rows, got, "{p:?}");
         let mut expected = Vec::new();
         for oy in 0..h.out {
             for ox in 0..w.out {
@@ -126,6 +131,11 @@ fn avg_pool_equals_plain_loops() {
             with_kernel_rows!(h.kernel, avg_pool::run_back, &p, blob.consts(), input, output, no_scratch())
         });
         assert_eq!(back, got, "{p:?}");
+        let rows =
+            guarded_rows([(&input, h.size)], (h.out, h.out, w.out * in_c), 0, |[input], out, part, none| {
+                avg_pool::run_rows::<5>(&p, blob.consts(), input, out, part, none);
+            });
+        assert_eq!(rows, got, "{p:?}");
         let mut expected = Vec::new();
         for oy in 0..h.out {
             for ox in 0..w.out {
@@ -152,6 +162,82 @@ fn avg_pool_equals_plain_loops() {
         assert_eq!(got, expected, "{p:?}");
     }
     assert!(cfg!(miri) || without_any > 0, "no case had a window that counts nothing");
+}
+
+/// Sums of up to 256 codes lie in 16 bits, others in 32.
+#[test]
+fn a_mean_of_all_rows_added_up_one_by_one_equals_plain_loops() {
+    let mut rng = Rng::new(13);
+    let mut wide = 0;
+    for _ in 0..CASES {
+        let w = Axis::random(&mut rng, if cfg!(miri) { 5 } else { 9 });
+        let in_h = if cfg!(miri) { rng.size(1, 70) } else { rng.size(1, 120) };
+        let in_c = rng.size(1, 19);
+        let extreme = rng.chance(3);
+        let input = match extreme {
+            true => vec![-128; in_h * w.size * in_c],
+            false => rng.codes(in_h * w.size * in_c, -128, 127),
+        };
+        let out = rng.out();
+        let p = avg_pool::Params {
+            in_h,
+            in_w: w.size,
+            in_c,
+            out_h: 1,
+            out_w: w.out,
+            kernel_h: in_h,
+            kernel_w: w.kernel,
+            stride_h: 1,
+            stride_w: w.stride,
+            pad_top: 0,
+            pad_left: w.pad,
+            dilation_h: 1,
+            dilation_w: w.dilation,
+            zero_point_in: rng.range(-128, 127) as i32,
+            count_include_pad: false,
+            first_count: 1,
+            pad_bottom: 0,
+            pad_right: w.pad_after,
+            out,
+        };
+        assert!(pool_rows::serves(&p), "{p:?}");
+        wide += usize::from(in_h * w.kernel > 256);
+        // A divisor's multiplier is a little below 2^32 over it: the mean, nearly.
+        let multipliers: Vec<(i64, u32)> = (1..=in_h * w.kernel)
+            .map(|divisor| {
+                let k = u32::from(divisor == 1) + u32::from(divisor <= 2);
+                (((1i64 << (32 - k)) - 1) / divisor as i64, k)
+            })
+            .collect();
+        let mut blob = Blob::new();
+        blob.words(multipliers.iter().map(|m| m.0));
+        blob.bytes(multipliers.iter().map(|m| m.1 as u8));
+        blob.align4();
+        let sums = pool_rows::scratch_bytes(&p);
+        let got =
+            guarded_rows([(&input, in_h)], (in_h, 1, w.out * in_c), sums, |[input], out, part, sums| {
+                pool_rows::run_rows(&p, blob.consts(), input, out, part, sums);
+            });
+        let mut expected = Vec::new();
+        for ox in 0..w.out {
+            let columns: Vec<usize> = (0..w.kernel).filter_map(|kx| w.inside(ox, kx)).collect();
+            for c in 0..in_c {
+                let mut sum = 0;
+                for y in 0..in_h {
+                    for x in &columns {
+                        let code = input[(y * w.size + x) * in_c + c];
+                        sum += i64::from(code) - i64::from(p.zero_point_in);
+                    }
+                }
+                expected.push(match in_h * columns.len() {
+                    0 => out.zero_point.clamp(out.lo, out.hi) as i8,
+                    n => requantize(sum, multipliers[n - 1].0, multipliers[n - 1].1, out),
+                });
+            }
+        }
+        assert_eq!(got, expected, "{p:?}");
+    }
+    assert!(cfg!(miri) || wide > 0, "no case had sums of 32 bits");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Axis, CASES, Layer, Rng, guarded, requantize};
+use common::{Axis, CASES, Layer, Rng, guarded, guarded_rows, requantize};
 use tinyc_runtime::kernels::sparse;
 use tinyc_runtime::view::Bytes;
 
@@ -52,6 +52,11 @@ fn check(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, out_c: usize) {
         let scratch = Bytes::from_mut(&mut scratch);
         with_kernel_rows!(h.kernel, sparse::run, &p, blob.consts(), input, output, scratch)
     });
+    let rows = (h.out, h.out, w.out * out_c);
+    let rows = guarded_rows([(&input, h.size)], rows, scratch.len(), |[input], output, part, scratch| {
+        sparse::run_rows::<5>(&p, blob.consts(), input, output, part, scratch);
+    });
+    assert_eq!(rows, got, "{p:?}");
     let mut expected = Vec::new();
     for oy in 0..h.out {
         for ox in 0..w.out {

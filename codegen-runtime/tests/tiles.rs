@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Axis, Blob, CASES, Layer, Rng, guarded, no_scratch, requantize, share_inside};
+use common::{Axis, Blob, CASES, Layer, Rng, guarded, guarded_rows, no_scratch, requantize, share_inside};
 use tinyc_runtime::kernels::{conv_tile, dense_tile, depthwise_quad};
 use tinyc_runtime::requant::Out;
 use tinyc_runtime::view::Bytes;
@@ -103,6 +103,11 @@ fn check_conv(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, out_c: usize) -> f6
         let scratch = Bytes::from_mut(&mut scratch.0[..scratch_len]);
         with_kernel_rows!(h.kernel, conv_tile::run, &p, blob.consts(), input, output, scratch)
     });
+    let rows = (h.out, h.out, w.out * out_c);
+    let rows = guarded_rows([(&input, h.size)], rows, scratch_len, |[input], output, part, scratch| {
+        conv_tile::run_rows::<15, 3>(&p, blob.consts(), input, output, part, scratch);
+    });
+    assert_eq!(rows, got, "{p:?}");
     let mut expected = Vec::new();
     for oy in 0..h.out {
         for ox in 0..w.out {
@@ -317,6 +322,13 @@ fn depthwise_quad_equals_plain_loops() {
                 depthwise_quad::run::<3>(&p, blob.consts(), input, output, scratch);
             }
         });
+        let rows = (h.out, h.out, w.out * channels);
+        let rows = guarded_rows([(&input, h.size)], rows, scratch_len, |[input], output, part, scratch| {
+            for y in part.0..part.0 + part.1 {
+                depthwise_quad::run_rows::<3>(&p, blob.consts(), input, output, (y, 1), scratch);
+            }
+        });
+        assert_eq!(rows, got, "{p:?}");
         let out = Out { zero_point: p.zero_point, lo: -128, hi: 127 };
         let mut expected = Vec::new();
         for oy in 0..h.out {

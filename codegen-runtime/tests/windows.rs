@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Axis, Blob, CASES, Layer, Rng, guarded, requantize, share_inside};
+use common::{Axis, Blob, CASES, Layer, Rng, guarded, guarded_rows, requantize, share_inside};
 use tinyc_runtime::arch::{pair_windows, window_sums};
 use tinyc_runtime::kernels::{conv_window, depthwise_window};
 use tinyc_runtime::requant::{Out, multiply_by_halves};
@@ -86,6 +86,11 @@ fn check_conv(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, out_c: usize) -> f6
         let scratch = Bytes::from_mut(&mut scratch.0[..scratch_len]);
         with_kernel_rows!(h.kernel, conv_window::run, &p, blob.consts(), input, output, scratch)
     });
+    let rows = (h.out, h.out, w.out * out_c);
+    let rows = guarded_rows([(&input, h.size)], rows, scratch_len, |[input], output, part, scratch| {
+        conv_window::run_rows::<15, 3>(&p, blob.consts(), input, output, part, scratch);
+    });
+    assert_eq!(rows, got, "{p:?}");
     let mut expected = Vec::new();
     for oy in 0..h.out {
         for ox in 0..w.out {
@@ -224,6 +229,11 @@ fn depthwise_window_equals_plain_loops() {
                 with_kernel_rows!(h.kernel, depthwise_window::run, &p, blob.consts(), input, output, scratch)
             }
         });
+        let rows = (h.out, h.out, w.out * channels);
+        let rows = guarded_rows([(&input, h.size)], rows, scratch_len, |[input], output, part, scratch| {
+            depthwise_window::run_rows::<5>(&p, blob.consts(), input, output, part, scratch);
+        });
+        assert_eq!(rows, got, "{p:?}");
         let mut expected = Vec::new();
         for oy in 0..h.out {
             for ox in 0..w.out {

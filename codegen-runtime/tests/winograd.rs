@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Blob, CASES, Layer, Rng, guarded, requantize, share_inside};
+use common::{Blob, CASES, Layer, Rng, guarded, guarded_rows, requantize, share_inside};
 use tinyc_runtime::kernels::conv_winograd;
 use tinyc_runtime::requant::Out;
 use tinyc_runtime::view::Bytes;
@@ -96,6 +96,14 @@ fn check(
         let scratch = Bytes::from_mut(&mut scratch.0[..scratch_len]);
         conv_winograd::run(&p, blob.consts(), input, output, scratch)
     });
+    let rows = (p.out_h, p.out_h, p.out_w * out_c);
+    let rows = guarded_rows([(&input, p.in_h)], rows, scratch_len, |[input], output, (y, count), scratch| {
+        for first in (y..y + count).step_by(p.tile_h) {
+            let part = (first, p.tile_h.min(y + count - first));
+            conv_winograd::run_rows(&p, blob.consts(), input, output, part, scratch);
+        }
+    });
+    assert_eq!(rows, got, "{p:?}");
     let out = Out { zero_point: p.zero_point, lo: -128, hi: 127 };
     let mut expected = Vec::new();
     for oy in 0..p.out_h {

@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 use tinyc_runtime::requant::Out;
+use tinyc_runtime::rows::Rows;
 use tinyc_runtime::view::{Aligned, Bytes, Consts};
 
 /// How many random cases a kernel gets: Miri is a thousand times slower.
@@ -224,4 +225,81 @@ impl Axis {
     pub fn inside(&self, out: usize, tap: usize) -> Option<usize> {
         usize::try_from(self.at(out, tap)).ok().filter(|&at| at < self.size)
     }
+}
+
+/// Runs `kernel` over rows that lie in random order in one arena, bytes of
+/// nobody's between them, a few rows at a time in order; returns what it wrote,
+/// having checked that nothing else was written. `inputs` are tensors of
+/// `(codes, rows)`; `output` is `(steps, rows, bytes of a row)`, where a step is
+/// what the kernel counts in: an output row, or for sums an input row.
+pub fn guarded_rows<const N: usize>(
+    inputs: [(&[i8], usize); N],
+    output: (usize, usize, usize),
+    scratch_bytes: usize,
+    mut kernel: impl FnMut([Rows<'_>; N], Rows<'_>, (usize, usize), Bytes<'_>),
+) -> Vec<i8> {
+    let (steps, out_rows, out_bytes) = output;
+    let mut rng = Rng::new((inputs[0].0.len() * 64 + out_bytes) as u64);
+    let shift = rng.size(0, 2);
+    let unit = 1 << shift;
+    // Which tensor a row belongs to, and which of its rows it is; the output last.
+    let mut places: Vec<(usize, usize, usize)> = Vec::new();
+    for (tensor, (codes, rows)) in inputs.iter().enumerate() {
+        places.extend((0..*rows).map(|row| (tensor, row, codes.len() / rows)));
+    }
+    places.extend((0..out_rows).map(|row| (N, row, out_bytes)));
+    for i in (1..places.len()).rev() {
+        places.swap(i, rng.size(0, i));
+    }
+    // Scratch lies first, at a multiple of 4.
+    let mut len = scratch_bytes.next_multiple_of(4) + 4 * rng.size(1, 3);
+    let mut offsets: [Vec<u16>; N] = inputs.map(|(_, rows)| vec![0; rows]);
+    let mut out_offsets = vec![0u16; out_rows];
+    for &(tensor, row, bytes) in &places {
+        len = len.next_multiple_of(unit) + unit * rng.size(0, 2);
+        let offset = u16::try_from(len >> shift).expect("the arena is small");
+        if tensor == N {
+            out_offsets[row] = offset
+        } else {
+            offsets[tensor][row] = offset
+        }
+        len += bytes;
+    }
+    len += 32;
+    let mut memory: Vec<i8> = (0..len + 4).map(|i| (i * 37 + 11) as i8).collect();
+    let start = memory.as_ptr().align_offset(4);
+    let arena = &mut memory[start..start + len];
+    for (tensor, (codes, rows)) in inputs.iter().enumerate() {
+        for (row, codes) in codes.chunks_exact(codes.len() / rows).enumerate() {
+            let at = usize::from(offsets[tensor][row]) << shift;
+            arena[at..at + codes.len()].copy_from_slice(codes);
+        }
+    }
+    let before = arena.to_vec();
+    {
+        let arena = Bytes::from_mut(arena);
+        let rows: [Rows<'_>; N] = std::array::from_fn(|tensor| {
+            let (codes, rows) = inputs[tensor];
+            Rows::new(arena, &offsets[tensor], shift as u32, codes.len() / rows)
+        });
+        let out = Rows::new(arena, &out_offsets, shift as u32, out_bytes);
+        let mut y = 0;
+        while y < steps {
+            let count = rng.size(1, 3).min(steps - y);
+            kernel(rows, out, (y, count), arena.sub(0, scratch_bytes));
+            y += count;
+        }
+    }
+    let mut touched = vec![false; len];
+    touched[..scratch_bytes].fill(true);
+    let mut written = Vec::new();
+    for offset in out_offsets {
+        let at = usize::from(offset) << shift;
+        touched[at..at + out_bytes].fill(true);
+        written.extend_from_slice(&arena[at..at + out_bytes]);
+    }
+    for at in 0..len {
+        assert!(touched[at] || arena[at] == before[at], "byte {at} of {len} was written beside the rows");
+    }
+    written
 }
