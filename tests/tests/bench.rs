@@ -9,6 +9,7 @@ use tinyc::bench::compare::{Comparison, Older};
 use tinyc::bench::timing::time;
 use tinyc::bench::{BenchReport, bench};
 use tinyc::compile::{CompileOptions, Silent, compile};
+use tinyc::plan::strategy::Strategy;
 use tinyc::target::{Core as Chip, Target, TimingTable};
 use tinyc::verify::counting::Counted;
 use tinyc::verify::emulator::{Core, Firmware, FirmwareOptions};
@@ -296,6 +297,36 @@ fn figures_repeat_to_the_digit_and_add_up() {
     let ms = report.cycles.unwrap() as f64 / 1e5;
     assert!((report.ms.unwrap() - ms).abs() < 1e-9 && report.ms_with_flash.unwrap() > ms, "{report}");
     assert!(report.stack_bytes > 0 && report.flash_bytes.code > 500, "{report}");
+}
+
+/// A plan of cascades has no whole layer to measure: its steps are told apart by
+/// the layers' functions all the same.
+#[test]
+fn layers_that_run_row_by_row_are_told_apart() {
+    if !needs::emulator(Core::M4) {
+        return;
+    }
+    let target = Target::lookup("stm32f411").unwrap();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/residual/model.onnx");
+    let report = |strategy| {
+        let compile_options =
+            CompileOptions { kernels: target.arch.kernels(), strategy, ..CompileOptions::default() };
+        let compiled = compile(&model, &compile_options, &Silent, &mut |_, _| {}).unwrap();
+        assert_eq!(compiled.plan.row_tables.is_empty(), strategy == Strategy::Fast);
+        bench(&compiled, &target, None, &options(), &Silent).unwrap()
+    };
+    let (whole, rows) = (report(Strategy::Fast), report(Strategy::Min));
+    assert!(rows.arena_bytes < whole.arena_bytes, "{rows}\n{whole}");
+    // The same products, by the same layers, each of which was seen at work.
+    assert_eq!(rows.macs, whole.macs);
+    let names = |report: &BenchReport| -> Vec<(String, u64)> {
+        report.layers.iter().map(|layer| (layer.name.clone(), layer.macs)).collect()
+    };
+    assert_eq!(names(&rows), names(&whole));
+    assert!(rows.layers.iter().all(|layer| layer.macs == 0 || layer.instructions > layer.macs / 2), "{rows}");
+    let instructions: u64 = rows.layers.iter().map(|layer| layer.instructions).sum();
+    assert_eq!(instructions + rows.rest.instructions, rows.instructions);
+    assert!(rows.stack_bytes <= rows.stack_bound_bytes, "{rows}");
 }
 
 #[test]

@@ -11,8 +11,8 @@
 
 #[path = "../../../compiler/src/verify/firmware/arch_arm.rs"]
 mod arch;
-mod harness;
 mod elementwise;
+mod harness;
 #[allow(dead_code)]
 #[path = "../../../compiler/src/verify/firmware/semihosting.rs"]
 mod semihosting;
@@ -39,6 +39,7 @@ use semihosting::{exit, print, print_fact};
 use tinyc_runtime::arch::{cortex_m_dsp as fast, portable};
 use tinyc_runtime::kernels;
 use tinyc_runtime::requant::Out;
+use tinyc_runtime::rows::Rows;
 use tinyc_runtime::view::{Bytes, Consts};
 
 const ARENA: usize = 16384;
@@ -104,6 +105,31 @@ impl Memory {
     }
 }
 
+/// Rows of a tensor at places of their own: in order or backwards, with bytes
+/// of nobody's between them.
+struct Places {
+    offsets: [u16; 40],
+    rows: usize,
+    row_bytes: usize,
+}
+
+impl Places {
+    fn new(rng: &mut Rng, (start, end): (usize, usize), rows: usize, row_bytes: usize) -> Places {
+        let room = ((end - start) / rows).saturating_sub(row_bytes);
+        let pitch = row_bytes + rng.size(0, room.min(9));
+        let back = rng.chance(2);
+        let mut offsets = [0; 40];
+        for (row, offset) in offsets[..rows].iter_mut().enumerate() {
+            *offset = (start + pitch * if back { rows - 1 - row } else { row }) as u16;
+        }
+        Places { offsets, rows, row_bytes }
+    }
+
+    fn of<'a>(&'a self, arena: Bytes<'a>) -> Rows<'a> {
+        Rows::new(arena, &self.offsets[..self.rows], 0, self.row_bytes)
+    }
+}
+
 /// Bytes `start..` of an arena.
 fn run(arena: &mut [i8], start: usize) -> Bytes<'_> {
     let len = arena.len() - start;
@@ -145,9 +171,7 @@ fn tiles<const DUAL: bool>(memory: &mut Memory, rng: &mut Rng, case: usize) {
             let arena = run($arena, 0);
             let codes = arena.sub(first, (2 * pairs - 1) * step + 4 * quads);
             let out = arena.sub(2800 + step % 4, 2 * pairs * channels);
-            $arch::pixels_2x4::<DUAL>(
-                codes, step, arena, quads, stream, channels, out, pairs, zero_point,
-            );
+            $arch::pixels_2x4::<DUAL>(codes, step, arena, quads, stream, channels, out, pairs, zero_point);
         }};
     }
     pixels!(fast, &mut memory.fast);
@@ -283,6 +307,9 @@ fn convolutions(memory: &mut Memory, rng: &mut Rng, case: usize) {
     let stream = Consts::new(&memory.stream);
     let input = 4096 + rng.size(0, 3);
     let output = 8192 + rng.size(0, 3);
+    let from_rows = Places::new(rng, (input, 8192), h[0], w[0] * in_c);
+    let to_rows = Places::new(rng, (output, ARENA), h[5], w[5] * out_c);
+    let by_rows = rng.chance(2);
     macro_rules! call {
         ($module:path, $p:expr, $arena:expr) => {{
             use $module as kernel;
@@ -290,11 +317,19 @@ fn convolutions(memory: &mut Memory, rng: &mut Rng, case: usize) {
             let from = arena.sub(input, h[0] * w[0] * in_c);
             let to = arena.sub(output, h[5] * w[5] * out_c);
             let scratch = arena.sub(0, kernel::scratch_bytes(&$p));
-            match h[1] {
-                1 => kernel::run::<1>(&$p, stream, from, to, scratch),
-                2 => kernel::run::<2>(&$p, stream, from, to, scratch),
-                3 => kernel::run::<3>(&$p, stream, from, to, scratch),
-                _ => kernel::run::<4>(&$p, stream, from, to, scratch),
+            if by_rows {
+                for y in (0..h[5]).step_by(2) {
+                    let part = (y, 2.min(h[5] - y));
+                    let (from, to) = (from_rows.of(arena), to_rows.of(arena));
+                    kernel::run_rows::<8, 2>(&$p, stream, from, to, part, scratch);
+                }
+            } else {
+                match h[1] {
+                    1 => kernel::run::<1>(&$p, stream, from, to, scratch),
+                    2 => kernel::run::<2>(&$p, stream, from, to, scratch),
+                    3 => kernel::run::<3>(&$p, stream, from, to, scratch),
+                    _ => kernel::run::<4>(&$p, stream, from, to, scratch),
+                }
             }
         }};
     }
@@ -339,7 +374,11 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
             return [size, pad, (size + pad + after - 3) / stride + 1];
         }
     };
-    let (h, w, channels) = if rng.chance(2) { (axis(rng, 11), axis(rng, 36), rng.size(4, 13)) } else { (axis(rng, 36), axis(rng, 11), rng.size(4, 13)) };
+    let (h, w, channels) = if rng.chance(2) {
+        (axis(rng, 11), axis(rng, 36), rng.size(4, 13))
+    } else {
+        (axis(rng, 36), axis(rng, 11), rng.size(4, 13))
+    };
     let (rows, columns) = (rng.size(1, 16 / stride), 2 * rng.size(1, 8 / stride));
     let zero_point = rng.size(0, 255) as i32 - 128;
     memory.refill(rng, ARENA);
@@ -360,6 +399,9 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
     }
     let stream = Consts::new(&memory.stream);
     let (input, output) = (3072 + rng.size(0, 3), 8448 + rng.size(0, 3));
+    let from_rows = Places::new(rng, (input, 8448), h[0], w[0] * channels);
+    let to_rows = Places::new(rng, (output, ARENA), h[2], w[2] * channels);
+    let by_rows = rng.chance(2);
     macro_rules! call {
         ($module:path, $arena:expr) => {{
             use $module as kernel;
@@ -380,7 +422,15 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
             let arena = run($arena, 0);
             let from = arena.sub(input, h[0] * w[0] * channels);
             let to = arena.sub(output, h[2] * w[2] * channels);
-            kernel::run::<3>(&p, stream, from, to, arena.sub(0, kernel::scratch_bytes(&p)));
+            let scratch = arena.sub(0, kernel::scratch_bytes(&p));
+            if by_rows {
+                for y in 0..h[2] {
+                    let (from, to) = (from_rows.of(arena), to_rows.of(arena));
+                    kernel::run_rows::<3>(&p, stream, from, to, (y, 1), scratch);
+                }
+            } else {
+                kernel::run::<3>(&p, stream, from, to, scratch);
+            }
         }};
     }
     call!(kernels::depthwise_quad, &mut memory.fast);
@@ -414,6 +464,9 @@ fn winograd(memory: &mut Memory, rng: &mut Rng, case: usize) {
     let stream = Consts::new(&memory.stream);
     // 5,824 bytes of scratch at most.
     let (input, output) = (7000 + rng.size(0, 3), 12000 + rng.size(0, 3));
+    let from_rows = Places::new(rng, (input, 12000), h[0], w[0] * in_c);
+    let to_rows = Places::new(rng, (output, ARENA), h[2], w[2] * out_c);
+    let by_rows = rng.chance(2);
     macro_rules! call {
         ($module:path, $arena:expr) => {{
             use $module as kernel;
@@ -435,7 +488,15 @@ fn winograd(memory: &mut Memory, rng: &mut Rng, case: usize) {
             let from = arena.sub(input, h[0] * w[0] * in_c);
             let to = arena.sub(output, h[2] * w[2] * out_c);
             let scratch = kernel::scratch_bytes(&p);
-            kernel::run(&p, stream, from, to, arena.sub(0, scratch));
+            if by_rows {
+                for y in (0..h[2]).step_by(tile_h) {
+                    let part = (y, tile_h.min(h[2] - y));
+                    let (from, to) = (from_rows.of(arena), to_rows.of(arena));
+                    kernel::run_rows(&p, stream, from, to, part, arena.sub(0, scratch));
+                }
+            } else {
+                kernel::run(&p, stream, from, to, arena.sub(0, scratch));
+            }
             // Products are transformed in place or not: what is left of them differs.
             arena.fill(0, scratch);
         }};
