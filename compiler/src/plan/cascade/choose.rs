@@ -21,7 +21,7 @@ use crate::lower::{Kernel, KernelSet};
 /// A way to run a schedule.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// First steps of segments; see [`Shape::cuts`].
+    /// First steps of segments; see `Shape`.
     pub cuts: Vec<usize>,
     /// How the steps do their work.
     pub way: Way,
@@ -46,7 +46,7 @@ impl Candidate {
     }
 }
 
-/// How each step does its work; see [`Shape`] for units, `exact` and `eager`.
+/// How each step does its work; see `Shape` for units, `exact` and `eager`.
 #[derive(Debug, Clone)]
 pub struct Way {
     /// The most units at a time.
