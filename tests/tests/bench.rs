@@ -327,6 +327,12 @@ fn layers_that_run_row_by_row_are_told_apart() {
     let instructions: u64 = rows.layers.iter().map(|layer| layer.instructions).sum();
     assert_eq!(instructions + rows.rest.instructions, rows.instructions);
     assert!(rows.stack_bytes <= rows.stack_bound_bytes, "{rows}");
+    // Whom to blame for the stack: the way from the harness into a kernel, to the byte.
+    let held: u64 = rows.stack_path.iter().map(|frame| u64::from(frame.bytes)).sum();
+    assert_eq!(held, rows.stack_bound_bytes, "{:?}", rows.stack_path);
+    assert_eq!(rows.stack_path[0].function, "bench_run");
+    let last = rows.stack_path.last().unwrap();
+    assert!(rows.to_string().contains(&format!(" > {} {} B", last.function, last.bytes)), "{rows}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::{BenchError, flash};
 use crate::compile::Compiled;
 use crate::plan::Step;
 use crate::plan::family::family;
+use crate::report::StackFrame;
 use crate::target::{Target, TimingTable};
 use crate::verify::counting::{Counted, LayerCounts};
 use crate::verify::elf::Elf;
@@ -57,6 +58,8 @@ pub struct BenchReport {
     pub stack_bytes: u64,
     /// Deepest stack of any run, computed from the firmware's instructions.
     pub stack_bound_bytes: u64,
+    /// The functions on the way to that depth.
+    pub stack_path: Vec<StackFrame>,
     /// What the crate keeps in static memory beside the arena.
     pub static_bytes: u64,
     /// `arena_bytes + stack_bound_bytes + static_bytes`.
@@ -175,6 +178,7 @@ impl BenchReport {
             arena_bytes: plan.arena_bytes as u64,
             stack_bytes: counted.run.stack_bytes as u64,
             stack_bound_bytes: u64::from(worst.stack.bytes),
+            stack_path: StackFrame::path(&worst.stack),
             static_bytes: worst.static_bytes.saturating_sub(plan.arena_bytes as u64),
             ram_bytes: worst.ram_bytes(),
             flash_bytes: FlashBytes::of(elf, plan.weights.len() as u64),

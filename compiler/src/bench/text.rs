@@ -9,6 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::compare::{Change, Comparison};
 use super::report::BenchReport;
+use crate::report::StackFrame;
 use crate::report::short;
 use crate::target::units::{format_bytes, thousands};
 
@@ -67,6 +68,7 @@ impl fmt::Display for BenchReport {
                 format_bytes(self.stack_bound_bytes)
             ),
         )?;
+        line("deepest stack", StackFrame::text(&self.stack_path))?;
         match &self.comparison {
             Some(comparison) => write!(f, "\n{}", Compared(comparison)),
             None => Ok(()),

@@ -99,7 +99,7 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
             curve: &curve,
             target: target.as_ref(),
             budgets: &args.budgets.budgets(),
-            stack_bytes: ram.map(|ram| ram.stack_bytes),
+            stack: ram.as_ref().map(|(_, stack)| stack),
         },
     );
     if let Some(path) = &args.memory_map_svg {

@@ -96,7 +96,7 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     )?;
 
     let ram = args.stack.then(|| ram_facts(&compiled, &target)).transpose()?;
-    let files = emit_with(&compiled, &target, &package, ram)?;
+    let files = emit_with(&compiled, &target, &package, ram.as_ref().map(|(facts, _)| *facts))?;
     let out_dir =
         args.out.clone().unwrap_or_else(|| format!("{}-{}", model_name(&args.model), target.name).into());
     codegen::write::write(&out_dir, &files)?;
@@ -111,7 +111,8 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
             package: &package,
             out_dir: &out_dir,
             files: &rows,
-            ram,
+            ram: ram.as_ref().map(|(facts, _)| *facts),
+            stack: ram.as_ref().map(|(_, stack)| stack),
         },
     );
     if args.json {

@@ -13,6 +13,7 @@ use tinyc::plan::strategy::Strategy;
 use tinyc::quant::calibrate::Method;
 use tinyc::report::Budgets;
 use tinyc::samples::Preprocess;
+use tinyc::stack::StackBound;
 use tinyc::target::Target;
 use tinyc::verify::emulator::FirmwareOptions;
 use tinyc::verify::worst_case::worst_case;
@@ -100,15 +101,17 @@ pub fn print_notes(compiled: &Compiled) {
     }
 }
 
-/// What a compiled model needs beside its arena, from firmware built for the target.
-pub fn ram_facts(compiled: &Compiled, target: &Target) -> anyhow::Result<RamFacts> {
+/// What a compiled model needs beside its arena, and its deepest stack, from
+/// firmware built for the target.
+pub fn ram_facts(compiled: &Compiled, target: &Target) -> anyhow::Result<(RamFacts, StackBound)> {
     let bar = Bar::default();
     bar.start("building firmware for its stack", 1);
     let worst = worst_case(compiled, target, &FirmwareOptions::default())?;
     bar.finish();
     let arena_bytes = compiled.plan.arena_bytes as u64;
-    Ok(RamFacts {
+    let facts = RamFacts {
         stack_bytes: u64::from(worst.stack.bytes),
         static_bytes: worst.static_bytes.saturating_sub(arena_bytes),
-    })
+    };
+    Ok((facts, worst.stack))
 }

@@ -13,6 +13,7 @@ use super::build::{self, OutputRow, ScalesRow};
 use super::imbalance::channel_imbalance;
 use super::memory::{self, Budgets, Footprint, MemoryUse};
 use super::memory_map::MemoryMap;
+use super::stack_path::StackFrame;
 use super::traffic::{self, Traffic};
 use crate::Module;
 use crate::compile::Compiled;
@@ -22,6 +23,7 @@ use crate::ops::Op;
 use crate::plan::family::family;
 use crate::plan::strategy::Point;
 use crate::plan::{Plan, Step};
+use crate::stack::StackBound;
 use crate::target::{Target, TimingTable};
 use crate::verify::metrics::{Decibel, Sqnr};
 
@@ -118,6 +120,8 @@ pub struct Totals {
     pub peak_step: Option<String>,
     /// Deepest stack of any run, computed; null without `--stack`.
     pub stack_bytes: Option<u64>,
+    /// The functions on the way to that depth; null without `--stack`.
+    pub stack_path: Option<Vec<StackFrame>>,
     /// `weights_bytes + peak_activation_bytes`, and `stack_bytes` if it is known.
     pub peak_working_memory_bytes: u64,
     /// Bytes moved if every ONNX node ran by itself; see [`traffic`].
@@ -186,7 +190,7 @@ pub struct Analyzed<'a> {
     /// Shares of its memories.
     pub budgets: &'a Budgets,
     /// Deepest stack of any run, if it was computed.
-    pub stack_bytes: Option<u64>,
+    pub stack: Option<&'a StackBound>,
 }
 
 impl AnalyzeReport {
@@ -265,6 +269,7 @@ fn totals(
     let macs: u64 = plan.steps.iter().map(|step| step.macs).sum();
     let parameters = build::parameters(graph);
     let weights_bytes = plan.weights.len() as u64;
+    let stack_bytes = analyzed.stack.map(|stack| u64::from(stack.bytes));
     let peak_activation_bytes = plan.live_bound_bytes as u64;
     let (before, after) = (traffic::before_fusion(analyzed.imported), traffic::after_fusion(plan));
     let families: Vec<&str> =
@@ -281,8 +286,9 @@ fn totals(
         arena_bytes: plan.arena_bytes as u64,
         peak_activation_bytes,
         peak_step: plan.peak_step.map(|id| plan.steps[id.index()].name.clone()),
-        stack_bytes: analyzed.stack_bytes,
-        peak_working_memory_bytes: weights_bytes + peak_activation_bytes + analyzed.stack_bytes.unwrap_or(0),
+        stack_bytes,
+        stack_path: analyzed.stack.map(StackFrame::path),
+        peak_working_memory_bytes: weights_bytes + peak_activation_bytes + stack_bytes.unwrap_or(0),
         traffic_before_fusion: before,
         traffic_after_fusion: after,
         traffic_saved: ratio(after.total_bytes, before.total_bytes).map(|left| 1.0 - left),

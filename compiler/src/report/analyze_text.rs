@@ -10,6 +10,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::analyze::{AnalyzeReport, LayerRow};
 use super::build_text::verdict;
 use super::short;
+use super::stack_path::StackFrame;
 use crate::target::units::{format_bytes, thousands};
 
 /// Width of the labels of the totals.
@@ -66,6 +67,9 @@ impl fmt::Display for AnalyzeReport {
                 ),
             },
         )?;
+        if let Some(path) = &totals.stack_path {
+            line("deepest stack", StackFrame::text(path))?;
+        }
         line(
             "memory traffic",
             format!(

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::StackFrame;
 use super::choices::ChoiceRow;
 use super::dead_channels::DeadChannelsRow;
 use super::memory::{self, Budgets, Footprint, MemoryUse};
@@ -15,6 +16,7 @@ use crate::codegen::RamFacts;
 use crate::compile::{Compiled, ScaleSource};
 use crate::ir::Graph;
 use crate::plan::Plan;
+use crate::stack::StackBound;
 use crate::target::Target;
 use crate::verify::metrics::Decibel;
 use crate::verify::quality::OutputQuality;
@@ -48,6 +50,8 @@ pub struct BuildReport {
     pub peak_step: Option<String>,
     /// Deepest stack of any run, computed; null without `--stack`.
     pub stack_bytes: Option<u64>,
+    /// The functions on the way to that depth; null without `--stack`.
+    pub stack_path: Option<Vec<StackFrame>>,
     /// What the crate keeps in static memory beside the arena; null without `--stack`.
     pub static_bytes: Option<u64>,
     /// `arena_bytes + stack_bytes + static_bytes`; null without `--stack`.
@@ -196,6 +200,8 @@ pub struct Emitted<'a> {
     pub files: &'a [FileRow],
     /// RAM beside the arena, if it was computed.
     pub ram: Option<RamFacts>,
+    /// Its deepest stack, if it was computed.
+    pub stack: Option<&'a StackBound>,
 }
 
 impl BuildReport {
@@ -222,6 +228,7 @@ impl BuildReport {
             live_bound_bytes: plan.live_bound_bytes as u64,
             peak_step: need.peak_step,
             stack_bytes: emitted.ram.map(|ram| ram.stack_bytes),
+            stack_path: emitted.stack.map(StackFrame::path),
             static_bytes: emitted.ram.map(|ram| ram.static_bytes),
             ram_bytes: emitted.ram.map(|ram| need.arena_bytes + ram.stack_bytes + ram.static_bytes),
             flash,

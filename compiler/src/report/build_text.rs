@@ -9,6 +9,7 @@ use super::build::BuildReport;
 use super::choices;
 use super::memory::MemoryUse;
 use super::short;
+use super::stack_path::StackFrame;
 use crate::target::units::{format_bytes, thousands};
 
 /// Width of the labels.
@@ -51,6 +52,9 @@ impl fmt::Display for BuildReport {
             ),
         )?;
         line("stack", self.stack_text())?;
+        if let Some(path) = &self.stack_path {
+            line("deepest", StackFrame::text(path))?;
+        }
         if self.outputs.is_empty() {
             line("accuracy", "not compared with float: no samples".to_owned())?;
         }

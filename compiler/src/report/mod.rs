@@ -17,6 +17,7 @@ pub mod memory;
 pub mod memory_map;
 pub mod memory_map_svg;
 mod memory_map_text;
+mod stack_path;
 pub mod traffic;
 
 pub use analyze::{AnalyzeReport, LayerRow, Totals};
@@ -25,6 +26,7 @@ pub use choices::{ChoiceRow, PassedOver};
 pub use dead_channels::{DeadChannelsRow, DeadLayerRow};
 pub use memory::{Budgets, Footprint, MemoryUse, OverBudget};
 pub use memory_map::MemoryMap;
+pub use stack_path::StackFrame;
 
 /// Characters of a layer's name that text shows.
 const NAME_CHARS: usize = 36;
