@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tinyc::compile::{CompileOptions, Compiled, Silent, compile};
+use tinyc::plan::strategy::Strategy;
 use tinyc::samples::SampleError;
 use tinyc::target::Target;
 use tinyc::verify::emulator::Core;
@@ -49,6 +50,29 @@ fn a_layer_that_differs_is_named() {
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["identical"], false);
     assert_eq!(json["first_difference"]["layer"], second.name.as_str());
+}
+
+/// A layer that runs row by row is never whole in the crate: its error is told at
+/// the first whole layer behind it, and the report says which layers are meant.
+#[test]
+fn a_layer_that_is_never_whole_is_said_not_to_be_looked_at() {
+    let model = fixture("residual/model.onnx");
+    let smallest = CompileOptions { strategy: Strategy::Min, ..CompileOptions::default() };
+    let mut compiled = compile(&model, &smallest, &Silent, &mut |_, _| {}).unwrap();
+    let second = compiled.plan.steps.iter().rfind(|s| s.onnx_op == "Conv").unwrap().clone();
+    compiled.module.quant.layers.get_mut(&second.node).unwrap().bias[3] += 1 << 20;
+    let mut options = options("residual/model.calib.npz");
+    options.samples = Some(4);
+    let report = validate_compiled(&compiled, &options, &Silent).unwrap();
+    let difference = report.first_difference.clone().unwrap();
+    // conv2 and the sum behind it are never whole; the mean is the next that is.
+    assert_eq!(difference.layer.as_deref(), Some("gap"), "{difference}");
+    let text = report.to_string();
+    assert!(text.contains("'conv2'") && text.contains("are never whole"), "{text}");
+    let whole = CompileOptions { strategy: Strategy::Fast, ..CompileOptions::default() };
+    let compiled = compile(&model, &whole, &Silent, &mut |_, _| {}).unwrap();
+    let report = validate_compiled(&compiled, &options, &Silent).unwrap();
+    assert!(report.identical && !report.to_string().contains("never whole"), "{report}");
 }
 
 #[test]

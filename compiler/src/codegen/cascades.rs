@@ -186,6 +186,17 @@ pub fn order_table(cascade: &Cascade) -> TokenStream {
     }
 }
 
+/// The steps that run row by row and whose outputs are never whole: a trace cannot
+/// show them.
+#[must_use]
+pub fn never_whole(plan: &Plan) -> Vec<&Step> {
+    let stages = plan.cascades.iter().flat_map(|cascade| {
+        let steps = plan.steps.iter().skip(cascade.first.index()).take(cascade.stages);
+        steps.filter(move |step| !remains(plan, cascade, step))
+    });
+    stages.collect()
+}
+
 /// Whether all of a step's output is there when its cascade has ended.
 pub fn remains(plan: &Plan, cascade: &Cascade, step: &Step) -> bool {
     let steps = cascade.first.index()..cascade.first.index() + cascade.stages;

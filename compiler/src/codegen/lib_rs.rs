@@ -385,6 +385,20 @@ fn run(ports: &Ports, runs: &[Run<'_>]) -> TokenStream {
     }
 }
 
+/// Which layers a trace does not show.
+fn left_out(plan: &Plan) -> TokenStream {
+    let names: Vec<String> =
+        cascades::never_whole(plan).iter().map(|step| format!("`{}`", plain(&step.name))).collect();
+    if names.is_empty() {
+        return TokenStream::new();
+    }
+    docs(&[
+        String::new(),
+        "Left out are the layers that run row by row and whose outputs are never whole:".to_owned(),
+        format!("{}. What they compute shows in the layers behind them.", names.join(", ")),
+    ])
+}
+
 fn traced(plan: &Plan, runs: &[Run<'_>]) -> TokenStream {
     let show = |layer: &Layer<'_>| {
         let (index, name) = (number(layer.index), &layer.step.name);
@@ -408,12 +422,11 @@ fn traced(plan: &Plan, runs: &[Run<'_>]) -> TokenStream {
         }
     });
     if let (Some(_), [first, ..]) = (&plan.pushed, runs) {
-        return pushed::traced(&shown(first), &steps.skip(1).collect::<Vec<_>>());
+        return pushed::traced(&left_out(plan), &shown(first), &steps.skip(1).collect::<Vec<_>>());
     }
     let steps = &mut steps;
     let pattern = if runs.is_empty() { quote!(_) } else { quote!(mut sink) };
-    let note = (!plan.cascades.is_empty())
-        .then(|| docs(&["Of layers that run row by row, those whose outputs are never whole are left out."]));
+    let note = left_out(plan);
     quote! {
         /// Runs the model once and hands out each layer's position in the
         /// schedule, ONNX name and output, right after the layer.

@@ -22,6 +22,7 @@ pub mod write;
 
 use std::collections::BTreeMap;
 
+pub use cascades::never_whole;
 pub use names::package_name;
 
 use crate::Module;

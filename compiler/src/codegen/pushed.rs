@@ -251,13 +251,13 @@ pub fn generic_surface(ports: &Ports) -> TokenStream {
 }
 
 /// The model's run with every layer's output shown: `cascade` shows those of the first
-/// layers, `rest` runs and shows the others.
-pub fn traced(cascade: &[TokenStream], rest: &[TokenStream]) -> TokenStream {
+/// layers, `rest` runs and shows the others; `left_out` says which are not.
+pub fn traced(left_out: &TokenStream, cascade: &[TokenStream], rest: &[TokenStream]) -> TokenStream {
     let pattern = if cascade.is_empty() && rest.is_empty() { quote!(_) } else { quote!(mut sink) };
     quote! {
         /// Runs the model on a frame and hands out each layer's position in the
         /// schedule, ONNX name and output, right after the layer.
-        /// Of layers that run row by row, those whose outputs are never whole are left out.
+        #left_out
         #[cfg(feature = "trace")]
         pub fn run_traced(
             &mut self,

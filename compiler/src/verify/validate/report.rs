@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::ValidateError;
 use super::scores::Scores;
+use crate::codegen;
 use crate::compile::Compiled;
+use crate::plan::Plan;
 use crate::target::Target;
 use crate::target::units::format_bytes;
 use crate::verify::metrics::{Decibel, Metric};
@@ -180,9 +182,24 @@ impl Report {
             arena_bytes: plan.arena_bytes,
             weights_bytes: plan.weights.len(),
             outputs,
-            notes: scores.note.iter().cloned().collect(),
+            notes: scores.note.iter().cloned().chain(never_whole(plan)).collect(),
         })
     }
+}
+
+/// Which layers the emitted crate never holds whole, so that a difference cannot be
+/// told at them.
+fn never_whole(plan: &Plan) -> Option<String> {
+    let names: Vec<String> =
+        codegen::never_whole(plan).iter().map(|step| format!("'{}'", step.name)).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "the outputs are compared byte by byte; were they to differ, the first layer at fault would be looked for \
+             among all {} but {}, which run row by row and are never whole",
+            plan.steps.len(),
+            names.join(", ")
+        )
+    })
 }
 
 impl fmt::Display for FirstDifference {
