@@ -33,22 +33,23 @@ sources! {
     "arch/armv6m.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "arch/armv7m.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/cortex_m_dsp.rs" needs [
-        "arch/dsp_depthwise.rs", "arch/dsp_elementwise.rs", "arch/dsp_pool.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/dsp_widen.rs", "arch/dsp_winograd.rs",
+        "arch/dsp_columns.rs", "arch/dsp_depthwise.rs", "arch/dsp_elementwise.rs", "arch/dsp_pool.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/dsp_winograd.rs",
         "arch/dsp_winograd_in.rs", "arch/dsp_winograd_out.rs", "arch/portable.rs",
         "requant.rs"
     ],
+    "arch/dsp_columns.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_depthwise.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_elementwise.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_pool.rs" needs ["view.rs"],
     "arch/dsp_row.rs" needs ["arch/portable.rs", "view.rs"],
-    "arch/dsp_tile.rs" needs ["arch/dsp_widen.rs", "arch/portable.rs", "view.rs"],
-    "arch/dsp_widen.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_tile.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_winograd.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_winograd_in.rs" needs ["view.rs"],
     "arch/dsp_winograd_out.rs" needs ["view.rs"],
     "arch/portable.rs" needs [
-        "arch/portable_elementwise.rs", "arch/portable_window.rs", "arch/portable_winograd.rs", "requant.rs", "view.rs"
+        "arch/portable_columns.rs", "arch/portable_elementwise.rs", "arch/portable_window.rs", "arch/portable_winograd.rs", "requant.rs", "view.rs"
     ],
+    "arch/portable_columns.rs" needs ["view.rs"],
     "arch/portable_elementwise.rs" needs ["view.rs"],
     "arch/portable_window.rs" needs ["requant.rs", "view.rs"],
     "arch/portable_winograd.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],

@@ -8,22 +8,47 @@ use tinyc_runtime::kernels::{conv_tile, dense_tile, depthwise_quad};
 use tinyc_runtime::requant::Out;
 use tinyc_runtime::view::Bytes;
 
-/// The blob of a layer whose weights are `[channel][run][run_len]`: the whole groups
-/// of four inputs of each run, then what is left of each run.
-fn pack(layer: &Layer, run_len: usize, dual: bool) -> Blob {
+/// Where inputs go: of every four a, b, c, d two words, (a, c) and (b, d).
+fn in_fours(input: usize) -> usize {
+    input / 4 * 4 + [0, 2, 1, 3][input % 4]
+}
+
+/// Where each input `[ky][kx][channel]` of a window goes, and how many words there are.
+fn places([kernel_h, kernel_w, in_c]: [usize; 3], own: bool, fours: bool) -> (Vec<usize>, usize) {
+    let mut places = Vec::new();
+    let column = (kernel_h * in_c).div_ceil(2);
+    for ky in 0..kernel_h {
+        for kx in 0..kernel_w {
+            for c in 0..in_c {
+                let input = ky * in_c + c;
+                places.push(match in_c {
+                    _ if own => in_fours(c),
+                    _ if fours => in_fours(4 * ky + kx * in_c + c),
+                    _ if in_c % 4 == 0 => kx * 2 * column + in_fours(input),
+                    3 if c == 1 => kx * 2 * column + 2 * kernel_h + ky,
+                    3 => kx * 2 * column + 2 * ky + c / 2,
+                    _ => kx * 2 * column + input,
+                });
+            }
+        }
+    }
+    let words = if own {
+        2 * in_c.div_ceil(4)
+    } else if fours {
+        2 * kernel_h
+    } else {
+        kernel_w * column
+    };
+    (places, words.max(2))
+}
+
+/// The blob of a layer whose weights are `[channel][input]`.
+fn pack(layer: &Layer, (places, words): (Vec<usize>, usize), dual: bool) -> Blob {
     let channels = layer.bias.len();
     let taps = layer.weights.len() / channels;
-    let (runs, whole) = (taps / run_len, run_len / 4 * 4);
-    let weight = |channel: usize, input: usize| {
-        let aside = input.wrapping_sub(runs * whole);
-        let at = match input < runs * whole {
-            true => input / whole * run_len + input % whole,
-            false if aside < taps - runs * whole => {
-                aside / (run_len - whole) * run_len + whole + aside % (run_len - whole)
-            }
-            false => return 0,
-        };
-        if channel < channels { i64::from(layer.weights[channel * taps + at]) } else { 0 }
+    let weight = |channel: usize, place: usize| match places.iter().position(|&p| p == place) {
+        Some(input) if channel < channels => i64::from(layer.weights[channel * taps + input]),
+        _ => 0,
     };
     let or_zero = |values: &[i64], channel: usize| values.get(channel).copied().unwrap_or(0);
     let mut blob = Blob::new();
@@ -32,17 +57,15 @@ fn pack(layer: &Layer, run_len: usize, dual: bool) -> Blob {
             let (bias_a, bias_b) = (or_zero(&layer.bias, a), or_zero(&layer.bias, a + 1));
             blob.words(if dual { [256 * bias_b + bias_a, bias_a] } else { [bias_b, bias_a] });
         }
-        for quad in (0..taps).step_by(4) {
-            for input in [quad, quad + 1] {
-                for a in [first, first + 2] {
-                    let (a0, a1) = (weight(a, input), weight(a, input + 2));
-                    let (b0, b1) = (weight(a + 1, input), weight(a + 1, input + 2));
-                    if dual {
-                        blob.bytes(((256 * b0 + a0) as i16).to_le_bytes());
-                        blob.bytes(((256 * b1 + a1) as i16).to_le_bytes());
-                    } else {
-                        blob.bytes([a0, b0, a1, b1].map(|w| w as u8));
-                    }
+        for place in (0..2 * words).step_by(2) {
+            for a in [first, first + 2] {
+                let (a0, a1) = (weight(a, place), weight(a, place + 1));
+                let (b0, b1) = (weight(a + 1, place), weight(a + 1, place + 1));
+                if dual {
+                    blob.bytes(((256 * b0 + a0) as i16).to_le_bytes());
+                    blob.bytes(((256 * b1 + a1) as i16).to_le_bytes());
+                } else {
+                    blob.bytes([a0, b0, a1, b1].map(|w| w as u8));
                 }
             }
         }
@@ -91,11 +114,15 @@ fn check_conv(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, out_c: usize) -> f6
         dilation_h: h.dilation,
         dilation_w: w.dilation,
         pad_code: rng.range(layer.codes.0, layer.codes.1) as i8,
+        strip: rng.size(1, 4),
         dual: fits(&layer) && !rng.chance(4),
         shifts,
         out: out(rng),
     };
-    let blob = pack(&layer, w.kernel * in_c, p.dual);
+    let last = |a: Axis| (a.out - 1) * a.stride < a.size;
+    let own = [h, w].iter().all(|a| a.kernel == 1 && a.pad == 0 && last(*a));
+    let fours = w.kernel * in_c == 4 && w.dilation == 1 && w.size >= w.kernel;
+    let blob = pack(&layer, places([h.kernel, w.kernel, in_c], own, fours), p.dual);
     // Whatever the scratch holds at first must not matter.
     let mut scratch = AlignedBytes([rng.bits() as i8; SCRATCH]);
     let scratch_len = conv_tile::scratch_bytes(&p);
@@ -192,11 +219,12 @@ fn conv_tile_pointwise_in_place() {
             dilation_h: 1,
             dilation_w: 1,
             pad_code: 0,
+            strip: 1 + pixels % 3,
             dual: true,
             shifts: false,
             out: Out { zero_point: 3, lo: -128, hi: 127 },
         };
-        let blob = pack(&layer, in_c, true);
+        let blob = pack(&layer, places([1, 1, in_c], true, false), true);
         let mut scratch = AlignedBytes([0; SCRATCH]);
         let mut bytes = input.clone();
         let arena = Bytes::from_mut(&mut bytes);
@@ -224,7 +252,7 @@ fn dense_tile_equals_plain_loops() {
         let input = rng.codes(rows * in_features, layer.codes.0, layer.codes.1);
         let dual = fits(&layer) && !rng.chance(4);
         let p = dense_tile::Params { rows, in_features, out_features, dual, shifts, out: out(&mut rng) };
-        let blob = pack(&layer, in_features, dual);
+        let blob = pack(&layer, places([1, 1, in_features], true, false), dual);
         let got = guarded(&input, rows * out_features, |input, output| {
             dense_tile::run(&p, blob.consts(), input, output, no_scratch())
         });
@@ -266,7 +294,7 @@ fn dual_packing_reaches_its_limits() {
             shifts: false,
             out: Out { zero_point: 0, lo: -128, hi: 127 },
         };
-        let blob = pack(&layer, len, true);
+        let blob = pack(&layer, places([1, 1, len], true, false), true);
         let got = guarded(&vec![code; len], 4, |input, output| {
             dense_tile::run(&p, blob.consts(), input, output, no_scratch())
         });

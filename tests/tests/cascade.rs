@@ -126,7 +126,8 @@ fn rows_whose_places_cannot_be_written_down_are_left_whole() {
 fn parts_that_are_not_the_fullest_run_faster() {
     // A large input and a small output of the first layer: those behind it may work on more
     // rows at a time, in the memory that the input takes anyway. Alone, no way of working
-    // has both; widths are even and rows many, so that nothing else makes them differ.
+    // has both; widths are even and rows many, and these kernels' scratch does not depend on
+    // the way, so that nothing else makes them differ.
     let mut net = Net::new("funnel", 1);
     let mut x = net.input("x", &[1, 64, 64, 4], q());
     x = net.conv("first", x, 3, 2, 1, 2);
@@ -134,7 +135,7 @@ fn parts_that_are_not_the_fullest_run_faster() {
         x = net.conv(layer, x, 3, 1, 1, 4);
     }
     net.output(x);
-    let plans = plans(&net.module, KernelSet::Tiles);
+    let plans = plans(&net.module, KernelSet::Windows);
     let units = |plan: &Plan, step: usize| match &plan.steps[step].work {
         Work::Rows(work) => work.units_per_step,
         _ => 0,
@@ -152,7 +153,7 @@ fn less_effort_gives_the_same_bytes_in_more_memory_and_says_so() {
         let mut net = residual(seed);
         let plan = |effort| {
             let strategy = Strategy::Min;
-            let asked = Asked { kernels: KernelSet::Tiles, strategy, effort, ..Asked::default() };
+            let asked = Asked { kernels: KernelSet::Windows, strategy, effort, ..Asked::default() };
             choose(&net.module, asked, &|plan| plan.weights.len() as u64).unwrap()
         };
         let patient = plan(Effort::default());

@@ -12,17 +12,18 @@
 use core::arch::asm;
 
 use super::super::requant::Out;
+pub use super::dsp_columns::{widen_columns, widen_fours, widen_pairs};
 pub use super::dsp_depthwise::{RowPair, depthwise_3x3, pair_rows};
 pub use super::dsp_elementwise::{look_up, weighted_sum};
 pub use super::dsp_pool::{POOL_WORDS, PixelMaxima, PixelSums};
 pub use super::dsp_row::{sums_1x4, tiles_1x4};
-pub use super::dsp_tile::{pixels_2x4, sums_2x4, tiles_2x4, windows_2x4};
-pub use super::dsp_widen::widen_rows;
+pub use super::dsp_tile::{sums_2x4, tiles_2x4};
 pub use super::dsp_winograd::winograd_products;
 pub use super::dsp_winograd_in::winograd_input;
 pub use super::dsp_winograd_out::winograd_output;
 pub use super::portable::{
-    STRIP_COLUMNS, Span, Steps, WeightedSum, Windows, block_bytes, dots, sums, widen, winograd_block_bytes,
+    Columns, Four, STRIP_COLUMNS, Steps, Tiles, WeightedSum, block_bytes, column_place, column_words, dots,
+    sums, winograd_block_bytes,
 };
 pub use super::portable::{column_sums, pair_windows, requantize_four, window_sums};
 

@@ -27,7 +27,7 @@ pub fn tiles_1x4<const DUAL: bool>(
         return;
     }
     let (whole, tail) = tail(codes, len);
-    let stream = stream.pointer(0, blocks * block_bytes(whole + 1));
+    let stream = stream.pointer(0, blocks * block_bytes(2 * (whole + 1)));
     let kernel = if DUAL { codes_1x4_dual } else { codes_1x4_plain };
     // SAFETY: four codes a whole group, the stream's blocks and 4 bytes a block
     // of the output are accessed: resolved here.
@@ -52,7 +52,7 @@ pub fn sums_1x4<const DUAL: bool>(codes: Bytes<'_>, len: usize, stream: Consts<'
     }
     let (whole, tail) = tail(codes, len);
     let mut sums = [0; 4];
-    let stream = stream.pointer(0, block_bytes(whole + 1));
+    let stream = stream.pointer(0, block_bytes(2 * (whole + 1)));
     let kernel = if DUAL { raw_1x4_dual } else { raw_1x4_plain };
     // SAFETY: as for `tiles_1x4` with one block, and 16 bytes of results.
     unsafe { kernel(codes.pointer(0, 4 * whole), stream, sums.as_mut_ptr(), tail, whole, 1) };

@@ -13,148 +13,43 @@
 use core::arch::naked_asm;
 
 use super::super::view::{Bytes, Consts};
-use super::dsp_widen::{Spans, spans};
-use super::portable::{Windows, block_bytes};
+use super::portable::{Tiles, block_bytes};
 
 /// See [`super::portable::tiles_2x4`].
 #[inline(always)]
 pub fn tiles_2x4<const DUAL: bool>(
-    tile: Bytes<'_>,
-    quads: usize,
+    tiles: Tiles<'_>,
     stream: Consts<'_>,
     channels: usize,
     out: [Bytes<'_>; 2],
     zero_point: i32,
 ) {
-    if quads == 0 || channels == 0 {
+    let Tiles { tiles, step, words, pairs } = tiles;
+    if words < 2 || channels == 0 || pairs == 0 {
         return;
     }
-    let stream = stream.pointer(0, channels.div_ceil(4) * block_bytes(quads));
-    let [first, second] = out.map(|out| out.pointer(0, channels));
+    let stream = stream.pointer(0, channels.div_ceil(4) * block_bytes(words));
+    let [first, second] = out.map(|out| out.pointer(0, (2 * pairs - 1) * channels));
+    let tiles = tiles.pointer(0, (pairs - 1) * step + 8 * words);
     let kernel = if DUAL { codes_2x4_dual } else { codes_2x4_plain };
-    let tile = tile.pointer(0, 16 * quads);
-    // SAFETY: the tile's 16 bytes a group, the stream's blocks and the channels of
-    // each output are accessed: resolved above. Without codes nothing is widened.
-    unsafe { call(kernel, (tile, stream, [first, second]), quads, channels, zero_point, Source::READY) }
-}
-
-/// See [`super::portable::pixels_2x4`].
-#[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "they are the registers and the stack of one call")]
-pub fn pixels_2x4<const DUAL: bool>(
-    codes: Bytes<'_>,
-    step: usize,
-    tile: Bytes<'_>,
-    quads: usize,
-    stream: Consts<'_>,
-    channels: usize,
-    out: Bytes<'_>,
-    pairs: usize,
-    zero_point: i32,
-) {
-    if quads == 0 || channels == 0 || pairs == 0 {
-        return;
-    }
-    let stream = stream.pointer(0, channels.div_ceil(4) * block_bytes(quads));
-    let codes = codes.pointer(0, (2 * pairs - 1) * step + 4 * quads);
-    let out = out.pointer(0, 2 * pairs * channels);
-    let kernel = if DUAL { codes_2x4_dual } else { codes_2x4_plain };
-    let (tile, second) = (tile.pointer(0, 16 * quads), out.wrapping_add(channels));
-    // SAFETY: as for `tiles_2x4`, and the groups of four codes of every pixel are
-    // read: resolved above.
-    let source = Source { codes, step, pairs, ..Source::READY };
-    unsafe { call(kernel, (tile, stream, [out, second]), quads, channels, zero_point, source) }
-}
-
-/// See [`super::portable::windows_2x4`].
-#[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "they are the registers and the stack of one call")]
-pub fn windows_2x4<const DUAL: bool>(
-    windows: Windows<'_>,
-    tile: Bytes<'_>,
-    quads: usize,
-    stream: Consts<'_>,
-    channels: usize,
-    out: Bytes<'_>,
-    pairs: usize,
-    zero_point: i32,
-) {
-    let Windows { rows, span, step, aside, last } = windows;
-    if quads == 0 || channels == 0 || pairs == 0 {
-        return;
-    }
-    let what = Spans::new(rows, span.len, span.pad_code, aside, last);
-    let stream = stream.pointer(0, channels.div_ceil(4) * block_bytes(quads));
-    let out = out.pointer(0, 2 * pairs * channels);
-    let kernel = if DUAL { codes_2x4_dual } else { codes_2x4_plain };
-    let (tile, second) = (tile.pointer(0, 16 * quads), out.wrapping_add(channels));
-    let source = Source { what: &what, first: span.first, step, pairs, ..Source::READY };
-    // SAFETY: as for `tiles_2x4`, and the windows are read as in `widen_rows`.
-    unsafe { call(kernel, (tile, stream, [out, second]), quads, channels, zero_point, source) }
+    // SAFETY: 8 bytes a word of each tile, the stream's blocks and the channels of
+    // each output are accessed: resolved above.
+    unsafe { kernel(tiles, stream, first, second, words, channels, zero_point, step, pairs) }
 }
 
 /// See [`super::portable::sums_2x4`].
 #[inline(always)]
-pub fn sums_2x4<const DUAL: bool>(tile: Bytes<'_>, quads: usize, stream: Consts<'_>) -> [[i32; 4]; 2] {
-    if quads == 0 {
-        return super::portable::sums_2x4::<DUAL>(tile, quads, stream);
+pub fn sums_2x4<const DUAL: bool>(tile: Bytes<'_>, words: usize, stream: Consts<'_>) -> [[i32; 4]; 2] {
+    if words < 2 {
+        return super::portable::sums_2x4::<DUAL>(tile, words, stream);
     }
     let mut sums = [[0; 4]; 2];
-    let (tile, stream) = (tile.pointer(0, 16 * quads), stream.pointer(0, block_bytes(quads)));
+    let (tile, stream) = (tile.pointer(0, 8 * words), stream.pointer(0, block_bytes(words)));
     let kernel = if DUAL { raw_2x4_dual } else { raw_2x4_plain };
-    let outs = [sums.as_mut_ptr().cast(), core::ptr::null_mut()];
+    let (first, second) = (sums.as_mut_ptr().cast(), core::ptr::null_mut());
     // SAFETY: as for `tiles_2x4` with one block, and 32 bytes of results.
-    unsafe { call(kernel, (tile, stream, outs), quads, 4, 0, Source::READY) };
+    unsafe { kernel(tile, stream, first, second, words, 4, 0, 0, 1) };
     sums
-}
-
-/// Where the tiles of a call come from.
-struct Source {
-    /// Pixels `step` bytes apart, or null.
-    codes: *const i8,
-    step: usize,
-    pairs: usize,
-    /// Windows over rows, the first one's inputs from byte `first` on, or null.
-    what: *const Spans,
-    first: usize,
-}
-
-impl Source {
-    /// One tile, which is ready.
-    const READY: Source =
-        Source { codes: core::ptr::null(), step: 0, pairs: 1, what: core::ptr::null(), first: 0 };
-}
-
-type Kernel = unsafe extern "C" fn(
-    tile: *mut i8,
-    stream: *const u8,
-    out0: *mut i8,
-    out1: *mut i8,
-    words: usize,
-    channels: usize,
-    zero_point: i32,
-    codes: *const i8,
-    step: usize,
-    pairs: usize,
-    what: *const Spans,
-    first: usize,
-);
-
-// SAFETY: of the caller, as the kernel's text says.
-#[inline(always)]
-unsafe fn call(
-    kernel: Kernel,
-    (tile, stream, [out0, out1]): (*mut i8, *const u8, [*mut i8; 2]),
-    quads: usize,
-    channels: usize,
-    zero_point: i32,
-    source: Source,
-) {
-    let Source { codes, step, pairs, what, first } = source;
-    // SAFETY: the caller's.
-    unsafe {
-        kernel(tile, stream, out0, out1, 2 * quads, channels, zero_point, codes, step, pairs, what, first)
-    }
 }
 
 // What a block needs besides its registers: on targets that pass floats in registers
@@ -298,61 +193,59 @@ macro_rules! split_2x4_plain {
     };
 }
 
-// In: r0 = tile, r1 = stream, r2 and r3 = outputs of the first pair (or results),
-// then what the stack holds from #80 on. To the epilogue: r7 r6 r9 r8 and r11 r10 lr
+// In: r0 = first tile, r1 = stream, r2 and r3 = outputs of the first pair (or results),
+// then what the stack holds from #76 on. To the epilogue: r7 r6 r9 r8 and r11 r10 lr
 // r12 = accumulators of channels 0 to 3 of the two pixels, r1 = the block's
-// multipliers; label 1 does the next pair, label 2 the next block, label 8 returns.
+// multipliers; label 2 does the next block, label 8 returns.
 //
 // Stack, of which the values in brackets are in s registers where those exist: [#0
 // entry into the body, #4 bytes skipped by it (less the first two inputs'), #8 end of
-// the tile, #16 and #20 outputs, #24 end of the first output], #28 stream, #32 tile,
-// [#36 tile, #40 zero point], nine saved registers, #80 words a pixel, #84 channels,
-// #88 zero point, #92 codes (null where the tile is ready, or made from windows), #96
-// bytes from pixel to pixel, #100 pairs, #104 windows (or null), #108 first byte.
+// the tile, #16 and #20 outputs, #24 end of the first output], #28 stream, [#32 tile,
+// #36 zero point], nine saved registers, #76 words a pixel, #80 channels, #84 zero
+// point, #88 bytes from tile to tile, #92 pairs.
 macro_rules! kernel_2x4 {
     ($name:ident, $first:ident $pair:ident $split:ident $bytes:literal, $epilogue:ident) => {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(
-            tile: *mut i8,
+            tiles: *const i8,
             stream: *const u8,
             out0: *mut i8,
             out1: *mut i8,
             words: usize,
             channels: usize,
             zero_point: i32,
-            codes: *const i8,
             step: usize,
             pairs: usize,
-            what: *const Spans,
-            first: usize,
         ) {
-            naked_asm!(".cpu cortex-m33", concat!(
-                r"
+            naked_asm!(
+                ".cpu cortex-m33",
+                concat!(
+                    r"
                 push {{r4-r11, lr}}
-                sub sp, sp, #44
-                ldr r4, [sp, #80]
-                ldr r5, [sp, #84]
+                sub sp, sp, #40
+                ldr r4, [sp, #76]
+                ldr r5, [sp, #80]
                 add r5, r2, r5
-                strd r1, r0, [sp, #28]
+                str r1, [sp, #28]
                 ",
-                keep!("r2", "s3", "16"),
-                keep!("r3", "s4", "20"),
-                keep!("r5", "s5", "24"),
-                keep!("r0", "s6", "36"),
-                r"
+                    keep!("r2", "s3", "16"),
+                    keep!("r3", "s4", "20"),
+                    keep!("r5", "s5", "24"),
+                    keep!("r0", "s6", "32"),
+                    r"
                 add r0, r0, r4, lsl #3
-                ldr r5, [sp, #88]
+                ldr r5, [sp, #84]
                 ",
-                keep!("r0", "s2", "8"),
-                keep!("r5", "s7", "40"),
-                r"
+                    keep!("r0", "s2", "8"),
+                    keep!("r5", "s7", "36"),
+                    r"
                 rsb r4, r4, #1
                 and r5, r4, #31
                 and r4, r4, #15
                 adr.w r6, 3f
                 movs r7, #",
-                $bytes,
-                r"
+                    $bytes,
+                    r"
                 mla r6, r5, r7, r6
                 cmp r5, #16
                 it hs
@@ -361,102 +254,49 @@ macro_rules! kernel_2x4 {
                 lsls r4, r4, #3
                 subs r4, #8
                 ",
-                keep!("r6", "s0", "0"),
-                keep!("r4", "s1", "4"),
-                r"
-            1:
-                ldr r0, [sp, #92]
-                ldr r1, [sp, #96]
-                cbz r0, 9f
-                add r4, r0, r1, lsl #1
-                str r4, [sp, #92]
-                ldr r2, [sp, #32]
-                ldr r3, [sp, #80]
-                adds r1, r1, r0
-                lsrs r3, r3, #2
-                bcc 4f
-                ldr r4, [r0], #4
-                ldr r5, [r1], #4
-                sxtb16 r6, r4, ror #8
-                sxtb16 r7, r5, ror #8
-                sxtb16 r4, r4
-                sxtb16 r5, r5
-                stm r2!, {{r4, r5, r6, r7}}
-                cbz r3, 5f
-            4:
-                ldr.w r4, [r0]
-                ldr.w r8, [r0, #4]
-                ldr.w r5, [r1]
-                ldr.w r9, [r1, #4]
-                adds r0, #8
-                adds r1, #8
-                sxtb16 r6, r4, ror #8
-                sxtb16 r10, r8, ror #8
-                sxtb16 r7, r5, ror #8
-                sxtb16 r11, r9, ror #8
-                sxtb16 r4, r4
-                sxtb16 r8, r8
-                sxtb16 r5, r5
-                sxtb16 r9, r9
-                stm r2!, {{r4-r11}}
-                subs r3, #1
-                bne 4b
-                b 5f
-            9:
-                ldr r0, [sp, #104]
-                ldr r2, [sp, #108]
-                ldr r3, [sp, #32]
-                cbz r0, 5f
-                adds r4, r2, r1
-                adds r5, r4, r1
-                str r5, [sp, #108]
-                bl {spans}
-                ldr r0, [sp, #104]
-                ldr r3, [sp, #32]
-                mov r2, r4
-                adds r3, #4
-                bl {spans}
-            5:
-                ldr r1, [sp, #28]
+                    keep!("r6", "s0", "0"),
+                    keep!("r4", "s1", "4"),
+                    r"
             2:
                 ldm r1!, {{r6, r7, r8, r9}}
                 ",
-                kept!("r0", "s6", "36"),
-                $first!(),
-                kept!("r3", "s0", "0"),
-                kept!("r2", "s1", "4"),
-                r"
+                    kept!("r0", "s6", "32"),
+                    $first!(),
+                    kept!("r3", "s0", "0"),
+                    kept!("r2", "s1", "4"),
+                    r"
                 subs r0, r0, r2
                 subs r1, r1, r2
                 bx r3
             3:
                 .irp i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
                 ",
-                $pair!(),
-                r"
+                    $pair!(),
+                    r"
                 .endr
                 adds r0, #128
                 adds r1, #128
                 .irp i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
                 ",
-                $pair!(),
-                r"
+                    $pair!(),
+                    r"
                 .endr
                 ",
-                kept!("r2", "s2", "8"),
-                r"
+                    kept!("r2", "s2", "8"),
+                    r"
                 adds r0, #128
                 adds r1, #128
                 cmp r0, r2
                 bne.w 3b
                 ",
-                $split!(),
-                $epilogue!(),
-                r"
-                add sp, sp, #44
+                    $split!(),
+                    $epilogue!(),
+                    r"
+                add sp, sp, #40
                 pop {{r4-r11, pc}}
                 "
-            ), spans = sym spans)
+                )
+            )
         }
     };
 }
@@ -467,7 +307,7 @@ macro_rules! requantize_2x4 {
             r"
         ldm r1!, {{r2, r3, r4, r5}}
         ",
-            kept!("r0", "s7", "40"),
+            kept!("r0", "s7", "36"),
             r"
         smmlar r11, r11, r2, r0
         smmlar r10, r10, r3, r0
@@ -520,19 +360,29 @@ macro_rules! requantize_2x4 {
         it hi
         strbhi r9, [r2, #2]
     7:
-        ldr r0, [sp, #100]
-        ldr r1, [sp, #84]
+        ldr r0, [sp, #92]
+        ldr r2, [sp, #88]
+        ldr r1, [sp, #80]
         subs r0, #1
         beq 8f
-        str r0, [sp, #100]
+        str r0, [sp, #92]
         add r4, r4, r1
         adds r5, r4, r1
         ",
             keep!("r4", "s3", "16"),
             keep!("r5", "s4", "20"),
             keep!("r5", "s5", "24"),
+            kept!("r0", "s6", "32"),
+            kept!("r1", "s2", "8"),
             r"
-        b.w 1b
+        add r0, r0, r2
+        add r1, r1, r2
+        ",
+            keep!("r0", "s6", "32"),
+            keep!("r1", "s2", "8"),
+            r"
+        ldr r1, [sp, #28]
+        b.w 2b
     8:
         "
         )

@@ -11,6 +11,8 @@ pub mod armv7m;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod cortex_m_dsp;
 #[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_columns;
+#[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_depthwise;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_elementwise;
@@ -21,14 +23,13 @@ pub mod dsp_row;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_tile;
 #[cfg(feature = "cortex_m_dsp")]
-pub mod dsp_widen;
-#[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_winograd;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_winograd_in;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_winograd_out;
 pub mod portable;
+pub mod portable_columns;
 pub mod portable_elementwise;
 pub mod portable_window;
 pub mod portable_winograd;

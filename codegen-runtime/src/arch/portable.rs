@@ -6,6 +6,9 @@
 
 use super::super::requant::{self, Out};
 use super::super::view::{Bytes, Consts};
+pub use super::portable_columns::{
+    Columns, Four, column_place, column_words, widen_columns, widen_fours, widen_pairs,
+};
 pub use super::portable_elementwise::{
     POOL_WORDS, PixelMaxima, PixelSums, WeightedSum, look_up, weighted_sum,
 };
@@ -54,61 +57,10 @@ pub fn requantize(acc: i32, m: i32, k: u32, out: Out) -> i8 {
     requant::requantize(acc, m, k, out)
 }
 
-/// Bytes of a [block](tiles_2x4) of a weight stream for `quads` groups of four
-/// inputs.
+/// Bytes of a [block](tiles_2x4) of a weight stream for `words` words of two inputs.
 #[inline(always)]
-pub const fn block_bytes(quads: usize) -> usize {
-    32 + 16 * quads
-}
-
-/// Widens `quads` groups of four codes to 16 bits, as pixel 0 or 1 of a tile.
-///
-/// A tile holds `16` bytes for four inputs a, b, c, d of two pixels, as 16-bit
-/// numbers: `a0 c0 a1 c1 b0 d0 b1 d1`. The tile is 4-byte aligned.
-#[inline(always)]
-pub fn widen(codes: Bytes<'_>, quads: usize, tile: Bytes<'_>, pixel: usize) {
-    for index in 0..4 * quads {
-        let (quad, i) = (index / 4, index % 4);
-        tile.set_i16(quad * 8 + (i & 1) * 4 + pixel * 2 + (i >> 1), i16::from(codes.get(index)));
-    }
-}
-
-/// Which inputs of a row [`widen_rows`] takes, and what rows of padding read as.
-#[derive(Clone, Copy)]
-pub struct Span {
-    /// The first input's byte in a row.
-    pub first: usize,
-    /// Inputs of each row.
-    pub len: usize,
-    /// The code of padding.
-    pub pad_code: i8,
-}
-
-/// Widens a span of each row (`None` for padding) as pixel 0 or 1 of a tile, row
-/// after row: the whole groups of four to the tile; what is left of each row goes to
-/// `aside`, of which then `last` groups of four follow in the tile.
-#[inline(always)]
-pub fn widen_rows(
-    rows: &[Option<Bytes<'_>>],
-    span: Span,
-    tile: Bytes<'_>,
-    pixel: usize,
-    aside: Bytes<'_>,
-    last: usize,
-) {
-    let (quads, others) = (span.len / 4, span.len % 4);
-    let mut at = 0;
-    for (index, row) in rows.iter().enumerate() {
-        let code = |i: usize| row.map_or(span.pad_code, |row| row.get(span.first + i));
-        for i in 0..4 * quads {
-            tile.set_i16(at + i / 4 * 8 + (i & 1) * 4 + pixel * 2 + (i >> 1 & 1), i16::from(code(i)));
-        }
-        for i in 0..others {
-            aside.set(index * others + i, code(4 * quads + i));
-        }
-        at += 8 * quads;
-    }
-    widen(aside, last, tile.sub(2 * at, 16 * last), pixel);
+pub const fn block_bytes(words: usize) -> usize {
+    32 + 8 * words
 }
 
 /// A block's accumulators as they run: channels 1 and 3 together with 0 and 2
@@ -149,129 +101,82 @@ impl Block {
 }
 
 /// The accumulators, biases included, of four channels at the two pixels of a
-/// tile of `quads` groups of inputs; `stream` is one block, see [`tiles_2x4`].
+/// tile of at least two words; `stream` is one block, see [`tiles_2x4`].
 #[inline(always)]
-pub fn sums_2x4<const DUAL: bool>(tile: Bytes<'_>, quads: usize, stream: Consts<'_>) -> [[i32; 4]; 2] {
+pub fn sums_2x4<const DUAL: bool>(tile: Bytes<'_>, words: usize, stream: Consts<'_>) -> [[i32; 4]; 2] {
     [0, 1].map(|pixel| {
         let mut block = Block::start(stream);
-        for half in 0..2 * quads {
-            let at = half * 4 + pixel * 2;
-            block.add::<DUAL>(stream, 16 + half * 8, tile.get_i16(at), tile.get_i16(at + 1));
+        for word in 0..words {
+            let at = word * 4 + pixel * 2;
+            block.add::<DUAL>(stream, 16 + word * 8, tile.get_i16(at), tile.get_i16(at + 1));
         }
         block.finish::<DUAL>()
     })
 }
 
-/// `channels` channels at the two pixels of a tile of `quads` groups of inputs:
-/// sums, requantized with `k = 0` and saturated to int8. Each block's codes of
-/// pixel 1 are written before those of pixel 0, so that the two may have one
-/// output.
+/// Where tiles lie: `step` bytes from one to the next, each of `words` words of two
+/// inputs (at least two words), see `portable_columns.rs`.
+#[derive(Clone, Copy)]
+pub struct Tiles<'a> {
+    /// The first one, 4-byte aligned.
+    pub tiles: Bytes<'a>,
+    /// A multiple of 4.
+    pub step: usize,
+    /// Words of each.
+    pub words: usize,
+    /// How many.
+    pub pairs: usize,
+}
+
+/// `channels` channels at the two pixels of each tile: sums, requantized with `k = 0`
+/// and saturated to int8. The outputs of one tile are `out`, those of the next one lie
+/// two pixels further: where there are several tiles, all pixels lie one after the other.
+/// Each block's codes of pixel 1 are written before those of pixel 0, so that the two of
+/// a single tile may have one output.
 ///
 /// A block of the stream is for four channels (what there are fewer in the last
-/// one is not written): `[start i32 x 4][words][m i32 x 4]`, with 16 bytes of words
-/// for the inputs a, b, c, d: `[a c of channels 0 1][a c of 2 3][b d of 0 1][b d of
-/// 2 3]`. A word holds four weights, of channels A and B:
-/// - plain: bytes `A(a) B(a) A(c) B(c)`; starts are the biases of channels
+/// one is not written): `[start i32 x 4][words][m i32 x 4]`, with 8 bytes of words
+/// for each word of inputs a, b: `[channels 0 1][channels 2 3]`. A word holds four
+/// weights, of channels A and B:
+/// - plain: bytes `A(a) B(a) A(b) B(b)`; starts are the biases of channels
 ///   `1 0 3 2`.
-/// - `DUAL`: 16-bit halves `256 * B(a) + A(a)` and `256 * B(c) + A(c)`; starts
+/// - `DUAL`: 16-bit halves `256 * B(a) + A(a)` and `256 * B(b) + A(b)`; starts
 ///   are `256 * bias1 + bias0, bias0, 256 * bias3 + bias2, bias2`, modulo 2^32.
 ///   The accumulator of a channel B must lie within 24 bits.
 #[inline(always)]
 pub fn tiles_2x4<const DUAL: bool>(
-    tile: Bytes<'_>,
-    quads: usize,
+    tiles: Tiles<'_>,
     stream: Consts<'_>,
     channels: usize,
     out: [Bytes<'_>; 2],
     zero_point: i32,
 ) {
-    let bytes = block_bytes(quads);
-    for first in (0..channels).step_by(4) {
-        let (block, count) = (stream.sub(first / 4 * bytes, bytes), (channels - first).min(4));
-        let sums = sums_2x4::<DUAL>(tile, quads, block);
-        for pixel in [1, 0] {
-            store(sums[pixel], block, quads, out[pixel].sub(first, count), count, zero_point);
-        }
-    }
-}
-
-/// [`tiles_2x4`] of `2 * pairs` pixels, pair after pair, each pair widened to the
-/// tile before its first code is written. Pixels lie `step` bytes apart; whole
-/// groups of four codes are read of each. The outputs lie one after the other.
-#[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "they are the registers and the stack of one call")]
-pub fn pixels_2x4<const DUAL: bool>(
-    codes: Bytes<'_>,
-    step: usize,
-    tile: Bytes<'_>,
-    quads: usize,
-    stream: Consts<'_>,
-    channels: usize,
-    out: Bytes<'_>,
-    pairs: usize,
-    zero_point: i32,
-) {
+    let Tiles { tiles, step, words, pairs } = tiles;
+    let bytes = block_bytes(words);
     for pair in 0..pairs {
-        for pixel in 0..2 {
-            widen(codes.sub((2 * pair + pixel) * step, 4 * quads), quads, tile, pixel);
+        let tile = tiles.sub(pair * step, 8 * words);
+        for first in (0..channels).step_by(4) {
+            let (block, count) = (stream.sub(first / 4 * bytes, bytes), (channels - first).min(4));
+            let sums = sums_2x4::<DUAL>(tile, words, block);
+            for pixel in [1, 0] {
+                let out = out[pixel].sub(2 * pair * channels + first, count);
+                store(sums[pixel], block, words, out, count, zero_point);
+            }
         }
-        let out = [0, 1].map(|pixel| out.sub((2 * pair + pixel) * channels, channels));
-        tiles_2x4::<DUAL>(tile, quads, stream, channels, out, zero_point);
-    }
-}
-
-/// Windows over rows, one pixel after another.
-#[derive(Clone, Copy)]
-pub struct Windows<'a> {
-    /// The rows; `None` is padding.
-    pub rows: &'a [Option<Bytes<'a>>],
-    /// The first window's inputs, see [`widen_rows`].
-    pub span: Span,
-    /// Bytes from one pixel's window to the next one's.
-    pub step: usize,
-    /// See [`widen_rows`].
-    pub aside: Bytes<'a>,
-    /// See [`widen_rows`].
-    pub last: usize,
-}
-
-/// [`tiles_2x4`] of `2 * pairs` windows, pair after pair, each pair
-/// [widened](widen_rows) to the tile before its first code is written. The outputs
-/// lie one after the other.
-#[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "they are the registers and the stack of one call")]
-pub fn windows_2x4<const DUAL: bool>(
-    windows: Windows<'_>,
-    tile: Bytes<'_>,
-    quads: usize,
-    stream: Consts<'_>,
-    channels: usize,
-    out: Bytes<'_>,
-    pairs: usize,
-    zero_point: i32,
-) {
-    let Windows { rows, span, step, aside, last } = windows;
-    for pair in 0..pairs {
-        for pixel in 0..2 {
-            let span = Span { first: span.first + (2 * pair + pixel) * step, ..span };
-            widen_rows(rows, span, tile, pixel, aside, last);
-        }
-        let out = [0, 1].map(|pixel| out.sub((2 * pair + pixel) * channels, channels));
-        tiles_2x4::<DUAL>(tile, quads, stream, channels, out, zero_point);
     }
 }
 
 #[inline(always)]
-fn store(sums: [i32; 4], block: Consts<'_>, quads: usize, out: Bytes<'_>, count: usize, zero_point: i32) {
+fn store(sums: [i32; 4], block: Consts<'_>, words: usize, out: Bytes<'_>, count: usize, zero_point: i32) {
     for (channel, sum) in sums.into_iter().enumerate().take(count) {
-        let m = block.i32_at(16 + 16 * quads + 4 * channel);
+        let m = block.i32_at(16 + 8 * words + 4 * channel);
         out.set(channel, requantize(sum, m, 0, Out { zero_point, lo: -128, hi: 127 }));
     }
 }
 
 /// The accumulators, biases included, of four channels over `len` codes (at
-/// least one); `stream` is one block, see [`tiles_2x4`], for `len` rounded up to
-/// groups of four.
+/// least one); `stream` is one block, see [`tiles_2x4`], of two words for every group
+/// of four codes a, b, c, d: (a, c) and (b, d).
 #[inline(always)]
 pub fn sums_1x4<const DUAL: bool>(codes: Bytes<'_>, len: usize, stream: Consts<'_>) -> [i32; 4] {
     let mut block = Block::start(stream);
@@ -285,7 +190,7 @@ pub fn sums_1x4<const DUAL: bool>(codes: Bytes<'_>, len: usize, stream: Consts<'
 
 /// Four channels a block over the same `len` codes (at least one): sums,
 /// requantized with `k = 0` and saturated to int8, block `i` to `out[4 * i..]`.
-/// The stream is that of [`tiles_2x4`].
+/// The stream is that of [`sums_1x4`].
 #[inline(always)]
 pub fn tiles_1x4<const DUAL: bool>(
     codes: Bytes<'_>,
@@ -295,12 +200,12 @@ pub fn tiles_1x4<const DUAL: bool>(
     out: Bytes<'_>,
     zero_point: i32,
 ) {
-    let quads = len.div_ceil(4);
-    let bytes = block_bytes(quads);
+    let words = 2 * len.div_ceil(4);
+    let bytes = block_bytes(words);
     for index in 0..blocks {
         let block = stream.sub(index * bytes, bytes);
         let sums = sums_1x4::<DUAL>(codes, len, block);
-        store(sums, block, quads, out.sub(4 * index, 4), 4, zero_point);
+        store(sums, block, words, out.sub(4 * index, 4), 4, zero_point);
     }
 }
 

@@ -8,7 +8,7 @@
 //! zero point times the sum of the channel's weights, so that kernels multiply
 //! raw codes.
 
-use super::super::arch::{self, Windows};
+use super::super::arch::{self, Tiles};
 use super::super::requant::Out;
 use super::super::view::{Bytes, Consts};
 
@@ -19,8 +19,8 @@ pub struct Blocks<'a> {
     pub consts: Consts<'a>,
     /// Output channels.
     pub channels: usize,
-    /// Groups of four inputs.
-    pub quads: usize,
+    /// Words of two inputs.
+    pub words: usize,
     /// Whether shifts `k` follow the blocks; otherwise all are 0.
     pub shifts: bool,
     /// How accumulators become output codes.
@@ -43,54 +43,36 @@ impl<'a> Blocks<'a> {
     /// Blocks `first..first + count`.
     #[inline(always)]
     fn stream(self, first: usize, count: usize) -> Consts<'a> {
-        let bytes = arch::block_bytes(self.quads);
+        let bytes = arch::block_bytes(self.words);
         self.consts.sub(first * bytes, count * bytes)
     }
 
-    /// All channels at the two pixels of a tile; `SATURATES` is [`saturates`].
-    /// The two outputs may be one: then it is pixel 0's.
+    /// All channels at the two pixels of each of `pairs` tiles that lie `step` bytes
+    /// apart; `SATURATES` is [`saturates`]. `out` is the first tile's, the next one's
+    /// lies two pixels further. The two outputs of a single tile may be one: then it is
+    /// pixel 0's.
     #[inline(always)]
-    pub fn two<const DUAL: bool, const SATURATES: bool>(self, tile: Bytes<'_>, out: [Bytes<'_>; 2]) {
+    pub fn two<const DUAL: bool, const SATURATES: bool>(
+        self,
+        tiles: Bytes<'_>,
+        step: usize,
+        out: [Bytes<'_>; 2],
+        pairs: usize,
+    ) {
         if SATURATES {
-            let zero_point = self.out.zero_point;
-            arch::tiles_2x4::<DUAL>(tile, self.quads, self.all(), self.channels, out, zero_point);
-        } else {
+            let tiles = Tiles { tiles, step, words: self.words, pairs };
+            arch::tiles_2x4::<DUAL>(tiles, self.all(), self.channels, out, self.out.zero_point);
+            return;
+        }
+        for pair in 0..pairs {
+            let tile = tiles.sub(pair * step, 8 * self.words);
+            let out = out.map(|out| out.sub(2 * pair * self.channels, self.channels));
             for block in 0..self.channels.div_ceil(4) {
-                let [first, second] = arch::sums_2x4::<DUAL>(tile, self.quads, self.stream(block, 1));
+                let [first, second] = arch::sums_2x4::<DUAL>(tile, self.words, self.stream(block, 1));
                 self.finish(block, second, out[1]);
                 self.finish(block, first, out[0]);
             }
         }
-    }
-
-    /// All channels at `2 * pairs` pixels that lie `step` bytes apart, to outputs
-    /// that lie one after the other; saturating. Whole groups of four codes are
-    /// read of each pixel.
-    #[inline(always)]
-    pub fn run<const DUAL: bool>(
-        self,
-        codes: Bytes<'_>,
-        step: usize,
-        tile: Bytes<'_>,
-        out: Bytes<'_>,
-        pairs: usize,
-    ) {
-        let (stream, zero_point) = (self.all(), self.out.zero_point);
-        let (quads, channels) = (self.quads, self.channels);
-        arch::pixels_2x4::<DUAL>(codes, step, tile, quads, stream, channels, out, pairs, zero_point);
-    }
-
-    /// The same at `2 * pairs` windows.
-    #[inline(always)]
-    pub fn windows<const DUAL: bool>(
-        self,
-        windows: Windows<'_>,
-        tile: Bytes<'_>,
-        out: Bytes<'_>,
-        pairs: usize,
-    ) {
-        let (stream, zero_point) = (self.all(), self.out.zero_point);
-        arch::windows_2x4::<DUAL>(windows, tile, self.quads, stream, self.channels, out, pairs, zero_point);
     }
 
     /// All channels over one run of `len` codes.
@@ -118,8 +100,8 @@ impl<'a> Blocks<'a> {
     /// Requantizes a block's accumulators.
     #[inline(always)]
     fn finish(self, block: usize, sums: [i32; 4], out: Bytes<'_>) {
-        let multipliers = arch::block_bytes(self.quads) * (block + 1) - 16;
-        let shifts = arch::block_bytes(self.quads) * self.channels.div_ceil(4);
+        let multipliers = arch::block_bytes(self.words) * (block + 1) - 16;
+        let shifts = arch::block_bytes(self.words) * self.channels.div_ceil(4);
         for (n, sum) in sums.into_iter().enumerate() {
             let channel = 4 * block + n;
             if channel < self.channels {

@@ -5,15 +5,14 @@
 //! outside the input reads as `pad_code`; both pixels of a pair are read before
 //! the first is written.
 //!
-//! The window of a pixel is widened to 16 bits once, kernel row by kernel row. What
-//! is more than whole groups of four inputs in a kernel row is put aside, to be
-//! widened after all rows.
+//! The windows of some pairs of pixels are widened to 16 bits at a time, column by
+//! column, so that what they share is widened once: a window is a run of columns, and
+//! that of the next pair begins a few columns further. Pixels whose windows share no
+//! column have tiles of their own.
 //!
-//! Constants: see `blocks`; the inputs are those of the whole groups of four of each
-//! kernel row, then the others of each kernel row, filled up to a multiple of 4 with
-//! weights of 0.
+//! Constants: see `blocks`; the words of inputs are those of [`Params::places`].
 
-use super::super::arch::{self, Span, Windows};
+use super::super::arch::{self, Columns, Four};
 use super::super::requant::Out;
 use super::super::rows::{self, Rows};
 use super::super::view::{Bytes, Consts};
@@ -53,6 +52,9 @@ pub struct Params {
     pub dilation_w: usize,
     /// What positions outside the input read as.
     pub pad_code: i8,
+    /// The most pairs of pixels whose windows are widened at once, at least 1. More are
+    /// less work, fewer less scratch.
+    pub strip: usize,
     /// Whether the weights of two channels share 16-bit halves.
     pub dual: bool,
     /// Whether the constants hold shifts `k`; otherwise all are 0.
@@ -61,30 +63,89 @@ pub struct Params {
     pub out: Out,
 }
 
+/// How the inputs of a pixel get into its tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gather {
+    /// Its codes as they lie, in groups of four: windows of one position that exists.
+    Pixels,
+    /// Four codes of each kernel row, which lie next to each other.
+    Fours,
+    /// Columns that the windows of pixels side by side share.
+    Shared,
+    /// Columns of its own.
+    Apart,
+}
+
 impl Params {
-    /// Inputs of a kernel row.
-    const fn row_len(&self) -> usize {
-        self.kernel_w * self.in_c
+    /// How the inputs of a pixel get into its tile.
+    pub const fn gather(&self) -> Gather {
+        let inside = self.pad_top == 0
+            && self.pad_left == 0
+            && self.out_h.saturating_sub(1) * self.stride_h < self.in_h
+            && self.out_w.saturating_sub(1) * self.stride_w < self.in_w;
+        if self.kernel_h == 1 && self.kernel_w == 1 && inside {
+            Gather::Pixels
+        } else if self.kernel_w * self.in_c == 4 && self.dilation_w == 1 && self.in_w >= self.kernel_w {
+            Gather::Fours
+        } else if self.dilation_w == 1 && self.kernel_w > self.stride_w {
+            Gather::Shared
+        } else {
+            Gather::Apart
+        }
     }
 
-    /// Inputs of all kernel rows that are no whole groups of four.
-    const fn others(&self) -> usize {
-        self.kernel_h * (self.row_len() % 4)
+    /// The shape of a column for `arch::column_place`: channels and rows; and how many
+    /// columns a window has.
+    const fn columns(&self) -> ([usize; 2], usize) {
+        match self.gather() {
+            Gather::Pixels => ([4, self.in_c.div_ceil(4)], 1),
+            Gather::Fours => ([4, self.kernel_h], 1),
+            Gather::Shared | Gather::Apart => ([self.in_c, self.kernel_h], self.kernel_w),
+        }
     }
 
-    /// Groups of four inputs.
-    const fn quads(&self) -> usize {
-        self.kernel_h * (self.row_len() / 4) + self.others().div_ceil(4)
+    /// Words of two inputs of a window; at least two.
+    pub const fn words(&self) -> usize {
+        let ([channels, rows], columns) = self.columns();
+        let words = columns * arch::column_words(channels, rows);
+        if words < 2 { 2 } else { words }
     }
 
-    /// Inputs that are copied before they are widened, where columns are padding: a
-    /// kernel row, or all of them if nothing is put aside.
-    const fn gathered(&self) -> usize {
-        match (self.row_len() % 4, self.in_c % 4) {
-            _ if self.pointwise() => 0,
-            (_, 0) if self.dilation_w == 1 => 0,
-            (0, _) => self.kernel_h * self.row_len(),
-            _ => self.row_len(),
+    /// Where an input of the window is among its words: word `place / 2`, half
+    /// `place % 2`. Places that no input has take weights of 0.
+    pub const fn place(&self, ky: usize, kx: usize, channel: usize) -> usize {
+        let ([channels, rows], _) = self.columns();
+        let (column, row, channel) = match self.gather() {
+            Gather::Pixels => (0, channel / 4, channel % 4),
+            Gather::Fours => (0, ky, kx * self.in_c + channel),
+            Gather::Shared | Gather::Apart => (kx, ky, channel),
+        };
+        let byte = arch::column_place(channels, rows, row, channel);
+        2 * (column * arch::column_words(channels, rows) + byte / 8) + byte % 4 / 2
+    }
+
+    /// Bytes of a column in both pixels.
+    const fn column_bytes(&self) -> usize {
+        let ([channels, rows], _) = self.columns();
+        8 * arch::column_words(channels, rows)
+    }
+
+    /// Bytes from one tile to the next of a strip, and of a strip of `pairs`.
+    const fn strip_bytes(&self, pairs: usize) -> (usize, usize) {
+        let step = match self.gather() {
+            Gather::Pixels => self.column_bytes(),
+            Gather::Shared => 2 * self.stride_w * self.column_bytes(),
+            Gather::Fours | Gather::Apart => 0,
+        };
+        (step, (pairs - 1) * step + 8 * self.words())
+    }
+
+    /// Bytes of a pixel that is copied before it is widened: there groups of four codes
+    /// end beyond the pixel.
+    const fn copied(&self) -> usize {
+        match (self.gather(), self.in_c % 4) {
+            (Gather::Pixels, 1..) => self.in_c.next_multiple_of(4),
+            _ => 0,
         }
     }
 
@@ -102,10 +163,10 @@ impl Params {
     }
 }
 
-/// Private bytes of the arena that the kernel needs, 4-byte aligned: the two
-/// widened windows, the inputs put aside, and kernel rows where columns are padding.
+/// Private bytes of the arena that the kernel needs, 4-byte aligned: a strip of
+/// widened windows, and two pixels that are copied.
 pub const fn scratch_bytes(p: &Params) -> usize {
-    p.quads() * 16 + p.others().next_multiple_of(4) + p.gathered()
+    p.strip_bytes(p.strip).1 + 2 * p.copied()
 }
 
 /// The whole tensor; `KH` is `p.kernel_h`.
@@ -189,178 +250,161 @@ fn variant<const DUAL: bool, const SATURATES: bool>(
     outs: &[Bytes<'_>],
     scratch: Bytes<'_>,
 ) {
-    let blocks = Blocks { consts, channels: p.out_c, quads: p.quads(), shifts: p.shifts, out: p.out };
-    let tile = scratch.sub(0, p.quads() * 16);
-    let mut waiting = None;
+    let blocks = Blocks { consts, channels: p.out_c, words: p.words(), shifts: p.shifts, out: p.out };
+    let (tile_step, strip_bytes) = p.strip_bytes(p.strip);
+    let tiles = scratch.sub(0, strip_bytes);
+    let shares = matches!(p.gather(), Gather::Pixels | Gather::Shared);
+    // A last pixel without a neighbour waits, as pixel 0 of the first tile, for the
+    // first one of the next row; so in a row pixels begin with the second one.
+    let mut waiting: Option<Bytes<'_>> = None;
     let mut next_rows = rows;
     for out in outs {
         let (window, rest) = next_rows.split_at_checked(p.kernel_h).unwrap_or((next_rows, &[]));
         next_rows = rest;
+        let pixel = |ox: usize| out.sub(ox * p.out_c, p.out_c);
         let mut ox = 0;
         while ox < width {
-            let pairs = match waiting {
-                None if SATURATES => inside(p, width, ox) / 2,
-                _ => 0,
-            };
-            if pairs > 0 {
-                let to = out.sub(ox * p.out_c, 2 * pairs * p.out_c);
-                many::<DUAL>(p, blocks, window, ox, to, pairs, scratch);
-                ox += 2 * pairs;
+            if let Some(before) = waiting.take() {
+                one(p, window, ox, scratch, 1);
+                blocks.two::<DUAL, SATURATES>(tiles, 0, [before, pixel(ox)], 1);
+                ox += 1;
                 continue;
             }
-            let pixel = out.sub(ox * p.out_c, p.out_c);
-            fill(p, window, ox, scratch, usize::from(waiting.is_some()));
-            waiting = match waiting {
-                Some(before) => {
-                    blocks.two::<DUAL, SATURATES>(tile, [before, pixel]);
-                    None
-                }
-                None => Some(pixel),
-            };
-            ox += 1;
+            let pairs = ((width - ox) / 2).min(p.strip);
+            let pairs = if shares { many(p, window, width, ox, tiles, pairs) } else { 0 };
+            if pairs > 0 {
+                let len = (2 * pairs - 1) * p.out_c;
+                let to = [out.sub(ox * p.out_c, len), out.sub((ox + 1) * p.out_c, len)];
+                blocks.two::<DUAL, SATURATES>(tiles, tile_step, to, pairs);
+                ox += 2 * pairs;
+            } else {
+                one(p, window, ox, scratch, 0);
+                waiting = Some(pixel(ox));
+                ox += 1;
+            }
         }
     }
     if let Some(last) = waiting {
         // Whatever the tile holds as pixel 1, its codes do not stay.
-        blocks.two::<DUAL, SATURATES>(tile, [last, last]);
+        blocks.two::<DUAL, SATURATES>(tiles, 0, [last, last], 1);
     }
 }
 
-/// Output pixels from `ox` on whose windows have all their columns inside and next
-/// to each other; of `width` in a row.
-#[inline(always)]
-fn inside(p: &Params, width: usize, ox: usize) -> usize {
-    if p.pointwise() {
-        // Whole groups of four are read, which the last pixels may lack.
-        let beyond = match (p.in_c % 4, p.in_c) {
-            (0, _) => 0,
-            (_, 1) => 3,
-            _ => 1,
-        };
-        return width.saturating_sub(ox + beyond);
-    }
-    if p.dilation_w > 1 || ox * p.stride_w < p.pad_left || p.in_w + p.pad_left < p.kernel_w {
+/// Widens the windows of pixels `ox` and `ox + 1`, and of the pairs after them, to the
+/// strip. Returns how many pairs; none where they have to be widened one by one.
+#[inline(never)]
+fn many(
+    p: &Params,
+    window: &[Option<Bytes<'_>>],
+    width: usize,
+    ox: usize,
+    tiles: Bytes<'_>,
+    pairs: usize,
+) -> usize {
+    if pairs == 0 {
         return 0;
     }
-    let last = (p.in_w + p.pad_left - p.kernel_w).checked_div(p.stride_w).unwrap_or(0);
-    (last + 1).min(width).saturating_sub(ox)
-}
-
-/// `pairs` pairs of pixels from `ox` on, which are [`inside`].
-#[inline(always)]
-fn many<const DUAL: bool>(
-    p: &Params,
-    blocks: Blocks<'_>,
-    window: &[Option<Bytes<'_>>],
-    ox: usize,
-    out: Bytes<'_>,
-    pairs: usize,
-    scratch: Bytes<'_>,
-) {
-    let tile = scratch.sub(0, p.quads() * 16);
-    if p.pointwise()
-        && let [Some(row)] = window
-    {
-        let codes = row.sub(ox * p.in_c, (2 * pairs - 1) * p.in_c + 4 * p.quads());
-        return blocks.run::<DUAL>(codes, p.in_c, tile, out, pairs);
-    }
-    let first = (ox * p.stride_w - p.pad_left) * p.in_c;
-    let windows = Windows {
-        rows: window,
-        span: Span { first, len: p.row_len(), pad_code: p.pad_code },
-        step: p.stride_w * p.in_c,
-        aside: aside(p, scratch),
-        last: p.others().div_ceil(4),
-    };
-    blocks.windows::<DUAL>(windows, tile, out, pairs);
-}
-
-/// Widens the window of output pixel `ox` to pixel `slot` of the tile.
-#[inline(never)]
-fn fill(p: &Params, rows: &[Option<Bytes<'_>>], ox: usize, scratch: Bytes<'_>, slot: usize) {
-    let first = (ox * p.stride_w) as isize - p.pad_left as isize;
-    // Only a pointwise width may be that of several rows.
-    let inside = p.dilation_w == 1 && first >= 0 && (p.pointwise() || first as usize + p.kernel_w <= p.in_w);
-    if inside {
-        let span = Span { first: first as usize * p.in_c, len: p.row_len(), pad_code: p.pad_code };
-        let tile = scratch.sub(0, p.quads() * 16);
-        arch::widen_rows(rows, span, tile, slot, aside(p, scratch), p.others().div_ceil(4));
-    } else {
-        fill_beyond(p, rows, first, scratch, slot);
-    }
-}
-
-/// The inputs that are put aside.
-#[inline(always)]
-fn aside<'a>(p: &Params, scratch: Bytes<'a>) -> Bytes<'a> {
-    scratch.sub(p.quads() * 16, p.others().next_multiple_of(4))
-}
-
-/// [`fill`] where columns of the window are padding, or apart.
-#[inline(always)]
-fn fill_beyond(p: &Params, rows: &[Option<Bytes<'_>>], first: isize, scratch: Bytes<'_>, slot: usize) {
-    let taps = rows::taps(first, p.dilation_w, p.kernel_w, p.in_w);
-    let (quads, others) = (p.row_len() / 4, p.row_len() % 4);
-    let none = scratch.sub(0, 0);
-    let span = |first, len| Span { first, len, pad_code: p.pad_code };
-    if p.dilation_w == 1 && p.in_c.is_multiple_of(4) {
-        // Whole groups of four are padding, or inside.
-        let (begin, end) = (taps.begin * p.in_c, taps.end * p.in_c);
-        for (index, row) in rows.iter().enumerate() {
-            let tile = scratch.sub(index * quads * 16, quads * 16);
-            let after = tile.sub(4 * end, 4 * (p.row_len() - end));
-            arch::widen_rows(&[None], span(0, begin), tile, slot, none, 0);
-            let inside = span(taps.position * p.in_c, end - begin);
-            arch::widen_rows(&[*row], inside, tile.sub(4 * begin, 4 * (end - begin)), slot, none, 0);
-            arch::widen_rows(&[None], span(0, p.row_len() - end), after, slot, none, 0);
+    if p.gather() == Gather::Pixels {
+        let [Some(row)] = window else { return 0 };
+        // Pixels whose last group of four codes ends within the row.
+        let (step, len) = (p.stride_w * p.in_c, p.in_c.next_multiple_of(4));
+        let beyond = match (len - p.in_c, step) {
+            (0, _) => 0,
+            (3, 1) => 3,
+            (3, 2) => 2,
+            _ => 1,
+        };
+        let pairs = pairs.min(width.saturating_sub(ox + beyond) / 2);
+        if pairs > 0 {
+            let reach = (2 * pairs - 2) * step + len;
+            let codes = [row.sub(ox * step, reach), row.sub((ox + 1) * step, reach)];
+            arch::widen_pairs(codes, 2 * step, len / 4, tiles, pairs);
         }
-        return;
+        return pairs;
     }
-    let padding = p.others().next_multiple_of(4);
-    let gathered = scratch.sub(p.quads() * 16 + padding, p.gathered());
-    for i in 0..p.gathered() {
-        gathered.set(i, p.pad_code);
-    }
-    if others == 0 {
-        // Nothing is put aside: all rows are one run.
-        for (index, row) in rows.iter().enumerate() {
-            if let Some(row) = row {
-                copy_taps(p, *row, &taps, gathered.sub(index * p.row_len(), p.row_len()));
+    let (stride, bytes) = (p.stride_w, p.column_bytes());
+    let first = rows::first(ox, stride, p.pad_left);
+    let count = 2 * stride * (pairs - 1) + p.kernel_w;
+    let at = |column: usize| first + column as isize;
+    // Pixel 1 has its columns a stride before pixel 0.
+    columns(p, window, at(0), stride, tiles, [0, 0]);
+    columns(p, window, at(stride), count - stride, tiles, [stride * bytes, 4]);
+    columns(p, window, at(count), stride, tiles, [(count - stride) * bytes + 4; 2]);
+    pairs
+}
+
+/// Widens the window of output pixel `ox` to pixel `slot` of the first tile.
+#[inline(never)]
+fn one(p: &Params, window: &[Option<Bytes<'_>>], ox: usize, scratch: Bytes<'_>, slot: usize) {
+    let tile = scratch.sub(0, 8 * p.words());
+    let first = rows::first(ox, p.stride_w, p.pad_left);
+    match (p.gather(), window) {
+        (Gather::Pixels, [Some(row)]) => {
+            let len = p.in_c.next_multiple_of(4);
+            let from = ox * p.stride_w * p.in_c;
+            let mut codes = row.sub(from, p.in_c);
+            if p.copied() > 0 {
+                let copies = scratch.sub(p.strip_bytes(p.strip).1, 2 * len);
+                let copy = copies.sub(slot * len, len);
+                for channel in 0..p.in_c {
+                    copy.set(channel, codes.get(channel));
+                }
+                codes = copy;
+            }
+            let columns = Columns {
+                rows: &[Some(codes)],
+                inside: true,
+                first: 0,
+                channels: len,
+                count: 1,
+                pad_code: p.pad_code,
+            };
+            arch::widen_columns(columns, tile, [4 * slot; 2]);
+        }
+        (Gather::Fours, _) => {
+            let last = (p.in_w - p.kernel_w) as isize;
+            let from = first.min(last).max(0);
+            let four = Four {
+                first: from as usize * p.in_c,
+                skip: (from - first) * p.in_c as isize,
+                pad_code: p.pad_code,
+            };
+            arch::widen_fours(window, four, tile, slot);
+        }
+        _ if p.dilation_w == 1 => columns(p, window, first, p.kernel_w, tile, [4 * slot; 2]),
+        _ => {
+            for kx in 0..p.kernel_w {
+                let place = kx * p.column_bytes() + 4 * slot;
+                columns(p, window, first + (kx * p.dilation_w) as isize, 1, tile, [place; 2]);
             }
         }
-        let tile = scratch.sub(0, p.quads() * 16);
-        arch::widen_rows(&[Some(gathered)], span(0, p.gathered()), tile, slot, none, 0);
-        return;
     }
-    for (index, row) in rows.iter().enumerate() {
-        if let Some(row) = row {
-            copy_taps(p, *row, &taps, gathered);
-        }
-        let tile = scratch.sub(index * quads * 16, quads * 16);
-        let aside = aside(p, scratch).sub(index * others, others);
-        let source = row.map(|_| gathered);
-        arch::widen_rows(&[source], span(0, p.row_len()), tile, slot, aside, 0);
-    }
-    let last = p.others().div_ceil(4);
-    let tile = scratch.sub(rows.len() * quads * 16, last * 16);
-    arch::widen_rows(&[Some(aside(p, scratch))], span(0, 4 * last), tile, slot, none, 0);
 }
 
-/// Copies the taps of a kernel row that are inside.
-#[inline(always)]
-fn copy_taps(p: &Params, row: Bytes<'_>, taps: &rows::Taps, to: Bytes<'_>) {
-    if p.dilation_w == 1 {
-        let (at, from) = (taps.begin * p.in_c, taps.position * p.in_c);
-        for i in 0..(taps.end - taps.begin) * p.in_c {
-            to.set(at + i, row.get(from + i));
+/// Widens `count` columns from `first` on, which may be padding, to two places each.
+#[inline(never)]
+fn columns(
+    p: &Params,
+    window: &[Option<Bytes<'_>>],
+    first: isize,
+    count: usize,
+    tile: Bytes<'_>,
+    places: [usize; 2],
+) {
+    let taps = rows::taps(first, 1, count, p.in_w);
+    for (begin, end, inside) in
+        [(0, taps.begin, false), (taps.begin, taps.end, true), (taps.end, count, false)]
+    {
+        if begin < end {
+            let columns = Columns {
+                rows: window,
+                inside,
+                first: taps.position * p.in_c,
+                channels: p.in_c,
+                count: end - begin,
+                pad_code: p.pad_code,
+            };
+            arch::widen_columns(columns, tile, places.map(|place| place + begin * p.column_bytes()));
         }
-        return;
-    }
-    let mut from = taps.position * p.in_c;
-    for tap in taps.begin..taps.end {
-        for channel in 0..p.in_c {
-            to.set(tap * p.in_c + channel, row.get(from + channel));
-        }
-        from += p.dilation_w * p.in_c;
     }
 }

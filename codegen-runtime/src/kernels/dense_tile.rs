@@ -5,7 +5,8 @@
 //! and output lie apart. Many rows are better served by `conv_tile`, with a row
 //! for a pixel.
 //!
-//! Constants: see `blocks`; the inputs are those of a row, in order.
+//! Constants: see `blocks`; of every four inputs a, b, c, d of a row two words, (a, c)
+//! and (b, d), the last ones filled up with weights of 0.
 
 use super::super::requant::Out;
 use super::super::view::{Bytes, Consts};
@@ -62,7 +63,7 @@ fn variant<const DUAL: bool, const SATURATES: bool>(
     row: Bytes<'_>,
     out: Bytes<'_>,
 ) {
-    let quads = p.in_features.div_ceil(4);
-    let blocks = Blocks { consts, channels: p.out_features, quads, shifts: p.shifts, out: p.out };
+    let words = 2 * p.in_features.div_ceil(4);
+    let blocks = Blocks { consts, channels: p.out_features, words, shifts: p.shifts, out: p.out };
     blocks.one::<DUAL, SATURATES>(row, p.in_features, out);
 }

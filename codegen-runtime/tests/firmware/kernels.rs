@@ -74,8 +74,8 @@ impl Memory {
     }
 
     /// Random blocks, whose multipliers are legal and of all sizes.
-    fn blocks(&mut self, rng: &mut Rng, quads: usize, blocks: usize) {
-        let bytes = portable::block_bytes(quads);
+    fn blocks(&mut self, rng: &mut Rng, words: usize, blocks: usize) {
+        let bytes = portable::block_bytes(words);
         let same = rng.chance(8).then_some([0x80u8, 0x7F, 0x81][rng.size(0, 2)]);
         for (index, block) in self.stream[..blocks * bytes].chunks_exact_mut(bytes).enumerate() {
             for byte in &mut block[16..bytes - 16] {
@@ -137,51 +137,52 @@ fn run(arena: &mut [i8], start: usize) -> Bytes<'_> {
 }
 
 fn tiles<const DUAL: bool>(memory: &mut Memory, rng: &mut Rng, case: usize) {
-    let (len, channels, pairs) = (rng.size(1, 300), rng.size(1, 16), rng.size(1, 3));
-    let (quads, blocks) = (len.div_ceil(4), channels.div_ceil(4));
-    // From pixel to pixel: apart, or overlapping.
-    let step = rng.size(1, 60);
+    let (words, channels) = (rng.size(2, 150), rng.size(1, 16));
+    let pairs = rng.size(1, 4);
+    // From tile to tile: apart, or overlapping.
+    let step = 4 * rng.size(0, 2 * words + 2);
     let zero_point = rng.size(0, 255) as i32 - 128;
-    // Tile, codes of two pixels, two outputs: apart, at any alignment but the tile.
-    let (first, second) = (2048 + rng.size(0, 9), 2400 + rng.size(0, 9));
-    let mut outs = [2800 + rng.size(0, 9), 2900 + rng.size(0, 9)];
-    if rng.chance(4) {
+    // Tiles, then outputs of two pixels, apart and at any alignment.
+    let mut outs = [6000 + rng.size(0, 9), 6200 + rng.size(0, 9)];
+    if pairs > 1 {
+        outs[1] = outs[0] + channels;
+    } else if rng.chance(4) {
         outs[1] = outs[0];
     }
-    memory.refill(rng, 3000);
-    memory.blocks(rng, quads, blocks);
+    memory.refill(rng, 6400);
+    memory.blocks(rng, words, channels.div_ceil(4));
     let stream = Consts::new(&memory.stream);
-    {
-        let tile = run(&mut memory.fast, 0);
-        fast::widen(tile.sub(first, 4 * quads), quads, tile, 0);
-        fast::widen(tile.sub(second, 4 * quads), quads, tile, 1);
-        let out = outs.map(|out| tile.sub(out, channels));
-        fast::tiles_2x4::<DUAL>(tile, quads, stream, channels, out, zero_point);
+    // Activations are codes.
+    for at in 0..3000 {
+        for arena in [&mut memory.fast, &mut memory.portable] {
+            arena[2 * at + 1] = arena[2 * at] >> 7;
+        }
     }
-    {
-        let tile = run(&mut memory.portable, 0);
-        portable::widen(tile.sub(first, 4 * quads), quads, tile, 0);
-        portable::widen(tile.sub(second, 4 * quads), quads, tile, 1);
-        let out = outs.map(|out| tile.sub(out, channels));
-        portable::tiles_2x4::<DUAL>(tile, quads, stream, channels, out, zero_point);
-    }
-    memory.compare(c"tiles_2x4", case, &[len, channels, usize::from(DUAL)]);
-    macro_rules! pixels {
+    macro_rules! all {
         ($arch:ident, $arena:expr) => {{
             let arena = run($arena, 0);
-            let codes = arena.sub(first, (2 * pairs - 1) * step + 4 * quads);
-            let out = arena.sub(2800 + step % 4, 2 * pairs * channels);
-            $arch::pixels_2x4::<DUAL>(codes, step, arena, quads, stream, channels, out, pairs, zero_point);
+            let len = (2 * pairs - 1) * channels;
+            let tiles = $arch::Tiles { tiles: arena, step, words, pairs };
+            let out = outs.map(|out| arena.sub(out, len));
+            $arch::tiles_2x4::<DUAL>(tiles, stream, channels, out, zero_point);
         }};
     }
-    pixels!(fast, &mut memory.fast);
-    pixels!(portable, &mut memory.portable);
-    memory.compare(c"pixels_2x4", case, &[len, channels, pairs, step, usize::from(DUAL)]);
-    let got = fast::sums_2x4::<DUAL>(run(&mut memory.fast, 0), quads, stream);
-    if got != portable::sums_2x4::<DUAL>(run(&mut memory.portable, 0), quads, stream) {
+    all!(fast, &mut memory.fast);
+    all!(portable, &mut memory.portable);
+    memory.compare(c"tiles_2x4", case, &[words, channels, pairs, step, usize::from(DUAL)]);
+    let got = fast::sums_2x4::<DUAL>(run(&mut memory.fast, 0), words, stream);
+    if got != portable::sums_2x4::<DUAL>(run(&mut memory.portable, 0), words, stream) {
         print_fact(c"sums_2x4 differs in case", case);
         exit(false)
     }
+}
+
+fn rows<const DUAL: bool>(memory: &mut Memory, rng: &mut Rng, case: usize) {
+    let (len, blocks, first) = (rng.size(1, 300), rng.size(1, 4), rng.size(0, 9));
+    let (zero_point, out) = (rng.size(0, 255) as i32 - 128, 2800 + rng.size(0, 9));
+    memory.refill(rng, 3000);
+    memory.blocks(rng, 2 * len.div_ceil(4), blocks);
+    let stream = Consts::new(&memory.stream);
     {
         let arena = run(&mut memory.fast, 0);
         fast::tiles_1x4::<DUAL>(
@@ -189,7 +190,7 @@ fn tiles<const DUAL: bool>(memory: &mut Memory, rng: &mut Rng, case: usize) {
             len,
             stream,
             blocks,
-            arena.sub(outs[0], 16),
+            arena.sub(out, 16),
             zero_point,
         );
     }
@@ -200,7 +201,7 @@ fn tiles<const DUAL: bool>(memory: &mut Memory, rng: &mut Rng, case: usize) {
             len,
             stream,
             blocks,
-            arena.sub(outs[0], 16),
+            arena.sub(out, 16),
             zero_point,
         );
     }
@@ -212,26 +213,53 @@ fn tiles<const DUAL: bool>(memory: &mut Memory, rng: &mut Rng, case: usize) {
     }
 }
 
-fn spans(memory: &mut Memory, rng: &mut Rng, case: usize) {
-    let (count, len, first) = (rng.size(1, 5), rng.size(0, 70), rng.size(0, 5));
-    let (others, pixel, odd) = (len % 4 * count, rng.size(0, 1), rng.size(0, 3));
-    let last = if rng.chance(4) { 0 } else { others.div_ceil(4) };
-    let missing = [0; 5].map(|_| rng.chance(4));
-    memory.refill(rng, 3000);
+/// Codes to tiles: pairs of pixels, columns of windows, rows of four codes.
+fn widening(memory: &mut Memory, rng: &mut Rng, case: usize) {
+    let (quads, pairs, step) = (rng.size(1, 20), rng.size(1, 5), rng.size(0, 50));
+    let codes = [8000 + rng.size(0, 99), 8000 + rng.size(0, 99)];
+    memory.refill(rng, ARENA);
+    macro_rules! pairs {
+        ($arch:ident, $arena:expr) => {{
+            let arena = run($arena, 0);
+            let codes = codes.map(|at| arena.sub(at, (pairs - 1) * step + 4 * quads));
+            $arch::widen_pairs(codes, step, quads, arena.sub(0, 16 * quads * pairs), pairs);
+        }};
+    }
+    pairs!(fast, &mut memory.fast);
+    pairs!(portable, &mut memory.portable);
+    memory.compare(c"widen_pairs", case, &[quads, pairs, step]);
+    let channels = match rng.size(0, 3) {
+        0 => 4 * rng.size(1, 9),
+        1 => 3,
+        _ => rng.size(1, 21),
+    };
+    let height = if rng.chance(2) { 3 } else { rng.size(1, 5) };
+    let (count, first, inside) = (rng.size(1, 6), rng.size(0, 5), !rng.chance(5));
+    let (odd, missing) = (rng.size(0, 3), [0; 5].map(|_| rng.chance(6)));
+    let columns = count * 8 * portable::column_words(channels, height);
+    // Pixel 1 lies some columns before pixel 0, or is the same.
+    let back = columns / count * rng.size(0, 2);
+    let places = if rng.chance(3) { [back + 4; 2] } else { [back, 4] };
+    let (skip, pixel) = (rng.size(0, 10) as isize - 5, rng.size(0, 1));
+    memory.refill(rng, ARENA);
     macro_rules! widen {
         ($arch:ident, $arena:expr) => {{
             let arena = run($arena, 0);
-            let row = |i: usize| (!missing[i]).then(|| arena.sub(2000 + 100 * i + odd, first + len));
+            let row = |i: usize| {
+                (!missing[i]).then(|| arena.sub(8200 + 200 * i + odd, (first + count * channels).max(9)))
+            };
             let rows = [row(0), row(1), row(2), row(3), row(4)];
-            let span = $arch::Span { first, len, pad_code: -7 };
-            let tile = arena.sub(0, 16 * (count * (len / 4) + last));
-            let aside = arena.sub(1900 + odd, others.next_multiple_of(4));
-            $arch::widen_rows(&rows[..count], span, tile, pixel, aside, last);
+            let rows = &rows[..height];
+            let columns = $arch::Columns { rows, inside, first, channels, count, pad_code: -7 };
+            $arch::widen_columns(columns, arena, places);
+            let four = $arch::Four { first, skip, pad_code: 5 };
+            $arch::widen_fours(rows, four, arena.sub(9600, 16 * height), pixel);
         }};
     }
     widen!(fast, &mut memory.fast);
     widen!(portable, &mut memory.portable);
-    memory.compare(c"widen_rows", case, &[count, len, first, last]);
+    let facts = [channels, height, count, first, usize::from(inside), places[0], places[1]];
+    memory.compare(c"widen_columns or widen_fours", case, &facts);
 }
 
 fn requantization(rng: &mut Rng, case: usize) {
@@ -288,6 +316,7 @@ fn convolutions(memory: &mut Memory, rng: &mut Rng, case: usize) {
                 dilation_h: h[3],
                 dilation_w: w[3],
                 pad_code: -7,
+                strip: 1 + case % 4,
                 dual: case % 3 > 0,
                 shifts: case % 4 == 0,
                 out: Out { zero_point: 0, lo: -128, hi: 127 },
@@ -298,10 +327,10 @@ fn convolutions(memory: &mut Memory, rng: &mut Rng, case: usize) {
     let mut q = params!(plain::kernels::conv_tile);
     p.out = out(rng);
     q.out = p.out;
-    let quads = (h[1] * w[1] * in_c).div_ceil(4);
+    let words = p.words();
     memory.refill(rng, ARENA);
-    memory.blocks(rng, quads, out_c.div_ceil(4));
-    for k in &mut memory.stream[portable::block_bytes(quads) * out_c.div_ceil(4)..][..12] {
+    memory.blocks(rng, words, out_c.div_ceil(4));
+    for k in &mut memory.stream[portable::block_bytes(words) * out_c.div_ceil(4)..][..12] {
         *k &= 3;
     }
     let stream = Consts::new(&memory.stream);
@@ -515,9 +544,11 @@ extern "C" fn firmware_main() -> ! {
     for case in 0..12_000 {
         tiles::<true>(memory, &mut rng, case);
         tiles::<false>(memory, &mut rng, case);
+        rows::<true>(memory, &mut rng, case);
+        rows::<false>(memory, &mut rng, case);
     }
     for case in 0..3_000 {
-        spans(memory, &mut rng, case);
+        widening(memory, &mut rng, case);
     }
     for case in 0..100_000 {
         requantization(&mut rng, case);

@@ -10,6 +10,8 @@ use tinyc_runtime::kernels::{
     depthwise_window, max_pool, sparse,
 };
 
+use tinyc_runtime::kernels::conv_tile::Gather;
+
 use crate::lower::Kernel;
 
 /// A call by its parts.
@@ -78,39 +80,54 @@ fn windows(p: &depthwise::Params) -> Vec<usize> {
     vec![pixels * p.out_c * taps, pixels * p.out_c, pixels * taps, pixels]
 }
 
-/// Blocks of four inputs by four channels by two pixels; blocks of outputs;
-/// inputs of windows, those that the window before had not; their rows; what
-/// padding and odd numbers of channels add; rows.
+/// Words of two inputs by four channels by two pixels; blocks of outputs; pairs of
+/// pixels; what is widened: groups of four codes, single codes, columns of three by
+/// three codes, rows of columns; strips of pixels, of columns; outputs without the rest
+/// of their block; outputs that need more than a saturation; rows.
 fn tile(p: &conv_tile::Params) -> (&'static str, Vec<usize>) {
-    let pixels = p.out_h * p.out_w;
-    let (pairs, blocks) = (pixels.div_ceil(2), p.out_c.div_ceil(4));
-    let row_quads = (p.kernel_w * p.in_c).div_ceil(4);
-    let quads = p.kernel_h * row_quads;
     let pointwise = p.pointwise();
-    let fresh = p.kernel_h * (p.stride_w.min(p.kernel_w) * p.in_c).div_ceil(4);
+    let rows = if pointwise { 1 } else { p.out_h };
+    let width = if pointwise { p.out_h * p.out_w } else { p.out_w };
+    let (pairs, blocks) = ((rows * width).div_ceil(2), p.out_c.div_ceil(4));
+    let strips = rows * (width / 2).div_ceil(p.strip.max(1));
+    let (strips_of_pixels, strips_of_columns) = match p.gather() {
+        Gather::Pixels => (strips, 0),
+        Gather::Shared => (0, strips),
+        Gather::Fours | Gather::Apart => (0, 0),
+    };
+    let columns = match p.gather() {
+        Gather::Pixels | Gather::Fours => 0,
+        Gather::Shared => {
+            let shared = 2 * p.stride_w * pairs + strips * (p.kernel_w.saturating_sub(p.stride_w));
+            shared + rows * (width % 2) * p.kernel_w
+        }
+        Gather::Apart => 2 * pairs * p.kernel_w,
+    };
+    let codes = columns * p.kernel_h * p.in_c;
+    let (fours, ones, threes) = match (p.gather(), p.in_c) {
+        (Gather::Pixels, _) => (2 * pairs * p.in_c.div_ceil(4), 0, 0),
+        (Gather::Fours, _) => (2 * pairs * p.kernel_h, 0, 0),
+        (_, c) if c.is_multiple_of(4) => (codes / 4, 0, 0),
+        (_, 3) if p.kernel_h == 3 => (0, 0, columns),
+        _ => (0, codes, 0),
+    };
     let last = if p.out_c.is_multiple_of(4) { 0 } else { pairs };
     let plain = !p.shifts && p.out.lo == -128 && p.out.hi == 127;
-    let (slow, rows) = (if plain { 0 } else { pairs * blocks }, if pointwise { 0 } else { p.out_h });
     let parts = vec![
-        pairs * blocks * quads,
+        pairs * blocks * p.words(),
         pairs * blocks,
-        pixels * quads,
-        pixels * fresh,
-        pixels * p.kernel_h,
-        if pointwise { 0 } else { outside(p) * p.kernel_h },
-        if pointwise { 0 } else { outside(p) * quads },
-        last * quads + last,
-        slow,
+        pairs,
+        fours,
+        ones,
+        threes,
+        columns * p.kernel_h,
+        strips_of_pixels,
+        strips_of_columns,
+        last,
+        if plain { 0 } else { pairs * blocks },
         rows,
     ];
     (if p.dual { "conv_tile.dual" } else { "conv_tile" }, parts)
-}
-
-/// Pixels whose window reaches over a side of the input.
-fn outside(p: &conv_tile::Params) -> usize {
-    let reach = (p.kernel_w - 1) * p.dilation_w;
-    let crosses = |&x: &usize| x * p.stride_w < p.pad_left || x * p.stride_w + reach >= p.pad_left + p.in_w;
-    p.out_h * (0..p.out_w).filter(crosses).count()
 }
 
 /// Blocks of four inputs by four channels by two tiles; blocks of outputs of two

@@ -14,6 +14,7 @@ use tinyc_runtime::kernels::{
 
 use super::Kernel;
 use super::sweep::Walk;
+use crate::ops::conv::lower_tile::with_strip;
 
 /// How a kernel works row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,9 +185,11 @@ impl Kernel {
         kernel
     }
 
-    /// The kernel as it runs with up to `units` units a step.
-    pub fn for_steps(&self, units: usize) -> Kernel {
+    /// The kernel as it runs with up to `units` units a step, and with no more scratch
+    /// than `strip_bytes` where it can choose.
+    pub fn for_steps(&self, units: usize, strip_bytes: usize) -> Kernel {
         match self {
+            Kernel::ConvTile(p) => Kernel::ConvTile(with_strip(*p, strip_bytes)),
             Kernel::DepthwiseQuad(p) => Kernel::DepthwiseQuad(depthwise_quad::Params { rows: units, ..*p }),
             other => *other,
         }

@@ -4,14 +4,15 @@
 //! serve (groups that are not depthwise, other depthwise shapes). Invariant: the
 //! same bytes as the general kernels give.
 
-use tinyc_runtime::kernels::{conv_tile, depthwise_quad};
+use tinyc_runtime::kernels::conv_tile::{self, Gather};
+use tinyc_runtime::kernels::depthwise_quad;
 
 use super::Conv;
 use super::lower::{fold_zero_point, out_params};
 use super::pack_blocks::{pack_blocks, pack_quads};
 use crate::ir::{Graph, NodeId};
 use crate::lower::{Call, Kernel, LowerError, Lowered};
-use crate::quant::QuantTable;
+use crate::quant::{LayerQuant, QuantTable};
 
 /// Lowers a convolution; `None` where these kernels do not serve.
 ///
@@ -45,7 +46,6 @@ fn tile(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Lo
     let [out_h, out_w, out_c] =
         graph.shape(node.output).hwc().expect("verified: convolution output is [1, H, W, C]");
     let window = conv.window;
-    let packed = pack_blocks(&bias, layer, &layer.weights, window.kernel[1] * in_c);
     let params = conv_tile::Params {
         in_h,
         in_w,
@@ -62,19 +62,48 @@ fn tile(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Lo
         dilation_h: window.dilation[0],
         dilation_w: window.dilation[1],
         pad_code: input.code(f64::from(conv.pad_value)),
-        dual: packed.dual,
-        shifts: packed.shifts,
+        strip: 1,
+        dual: false,
+        shifts: false,
         out: out_params(&quant.activation(node.output)),
     };
+    let (params, consts) = pack(params, &bias, layer);
     let call = Call {
         kernel: Kernel::ConvTile(params),
-        consts: packed.consts,
+        consts,
         inputs: vec![node.inputs[0]],
         scratch_bytes: conv_tile::scratch_bytes(&params),
     };
     // Both pixels of a pair are read before one is written.
     let in_place = params.pointwise() && in_c == out_c;
     Ok(Lowered::one(call).in_place_of(in_place.then_some(0)))
+}
+
+/// Bytes of scratch that a strip of pairs may take, where one pair takes no more.
+const STRIP_BYTES: usize = 7168;
+
+/// The constants of a layer, and what the parameters say about them.
+pub fn pack(params: conv_tile::Params, bias: &[i32], layer: &LayerQuant) -> (conv_tile::Params, Vec<u8>) {
+    let of_row = |ky| (0..params.kernel_w).flat_map(move |kx| (0..params.in_c).map(move |c| (ky, kx, c)));
+    let places: Vec<usize> =
+        (0..params.kernel_h).flat_map(of_row).map(|(ky, kx, c)| params.place(ky, kx, c)).collect();
+    let packed = pack_blocks(bias, layer, &layer.weights, &places, params.words());
+    let params = conv_tile::Params { dual: packed.dual, shifts: packed.shifts, ..params };
+    (with_strip(params, STRIP_BYTES), packed.consts)
+}
+
+/// With the longest strips that take at most `bytes` of scratch and that equal parts of
+/// a row need.
+pub fn with_strip(params: conv_tile::Params, bytes: usize) -> conv_tile::Params {
+    let pairs = if params.pointwise() { params.out_h * params.out_w } else { params.out_w } / 2;
+    let of = |strip| conv_tile::Params { strip, ..params };
+    let most = match params.gather() {
+        Gather::Pixels | Gather::Shared => pairs.max(1),
+        Gather::Fours | Gather::Apart => 1,
+    };
+    let fits = |&strip: &usize| conv_tile::scratch_bytes(&of(strip)) <= bytes;
+    let longest = (2..=most).take_while(fits).last().unwrap_or(1);
+    of(most.div_ceil(most.div_ceil(longest)))
 }
 
 fn quad(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Option<Lowered>, LowerError> {

@@ -35,18 +35,29 @@ fn shares(bias: i32, weights: &[i8]) -> bool {
     weights.iter().all(|&w| w != i8::MIN) && least >= -(1 << 23) && most < 1 << 23
 }
 
-/// Packs `[channels][runs of run_len]` weights: of each run the whole groups of four
-/// inputs, then the others of each run, filled up to a multiple of four; the
-/// channels are filled up too.
+/// Packs `[channels][inputs]` weights: input `i` of a channel goes to half `i % 2` of word
+/// `i / 2` where `places[i]` is that place; places that no input has, and channels that
+/// fill up a block, have weights of 0. There are `words` words of two inputs.
 ///
 /// # Panics
-/// If the weights are not whole runs for each bias.
-pub fn pack_blocks(bias: &[i32], layer: &LayerQuant, weights: &[i8], run_len: usize) -> Packed {
+/// If there is not one place for each weight of a channel.
+pub fn pack_blocks(
+    bias: &[i32],
+    layer: &LayerQuant,
+    weights: &[i8],
+    places: &[usize],
+    words: usize,
+) -> Packed {
     let channels = bias.len();
     let taps = weights.len() / channels;
-    assert_eq!(taps % run_len, 0, "whole runs");
-    let rows: Vec<Vec<i8>> = weights.chunks(taps).map(|row| in_order(row, run_len)).collect();
-    let nothing = vec![0; rows[0].len()];
+    assert_eq!(taps, places.len(), "a place for each weight");
+    let in_place = |row: &[i8]| {
+        let mut placed = vec![0; 2 * words];
+        row.iter().zip(places).for_each(|(&weight, &place)| placed[place] = weight);
+        placed
+    };
+    let rows: Vec<Vec<i8>> = weights.chunks(taps).map(in_place).collect();
+    let nothing = vec![0; 2 * words];
     let row = |channel: usize| rows.get(channel).unwrap_or(&nothing);
     let bias = |channel: usize| bias.get(channel).copied().unwrap_or(0);
     let dual = (1..channels).step_by(2).all(|channel| shares(bias(channel), row(channel)));
@@ -57,12 +68,10 @@ pub fn pack_blocks(bias: &[i32], layer: &LayerQuant, weights: &[i8], run_len: us
             let start = if dual { bias(b).wrapping_mul(256).wrapping_add(bias(a)) } else { bias(b) };
             packer = packer.i32s([start, bias(a)]);
         }
-        for quad in (0..nothing.len()).step_by(4) {
-            for input in [quad, quad + 1] {
-                for (a, b) in [(row(first), row(first + 1)), (row(first + 2), row(first + 3))] {
-                    packer = packer.bytes(half(a[input], b[input], dual));
-                    packer = packer.bytes(half(a[input + 2], b[input + 2], dual));
-                }
+        for word in (0..2 * words).step_by(2) {
+            for (a, b) in [(row(first), row(first + 1)), (row(first + 2), row(first + 3))] {
+                packer = packer.bytes(half(a[word], b[word], dual));
+                packer = packer.bytes(half(a[word + 1], b[word + 1], dual));
             }
         }
         packer = packer.i32s((first..first + 4).map(|c| layer.multipliers.get(c).map_or(0, |m| m.m)));
@@ -73,18 +82,14 @@ pub fn pack_blocks(bias: &[i32], layer: &LayerQuant, weights: &[i8], run_len: us
     Packed { consts: packer.finish(), dual, shifts }
 }
 
+/// The places of a row's inputs: of every four a, b, c, d two words, (a, c) and (b, d).
+pub fn places_of_row(inputs: usize) -> Vec<usize> {
+    (0..inputs).map(|i| i / 4 * 4 + i % 2 * 2 + i / 2 % 2).collect()
+}
+
 /// Two weights of one input as 16 bits.
 fn half(a: i8, b: i8, dual: bool) -> [u8; 2] {
     if dual { (256 * i16::from(b) + i16::from(a)).to_le_bytes() } else { [a as u8, b as u8] }
-}
-
-fn in_order(row: &[i8], run_len: usize) -> Vec<i8> {
-    let whole = run_len / 4 * 4;
-    let groups = row.chunks(run_len).flat_map(|run| &run[..whole]);
-    let others = row.chunks(run_len).flat_map(|run| &run[whole..]);
-    let mut ordered: Vec<i8> = groups.chain(others).copied().collect();
-    ordered.resize(ordered.len().next_multiple_of(4), 0);
-    ordered
 }
 
 /// Constants of `depthwise_quad`, from `[channels][9]` weights of at least four

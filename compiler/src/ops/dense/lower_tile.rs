@@ -9,7 +9,8 @@ use tinyc_runtime::kernels::{conv_tile, dense_tile};
 use crate::ir::{Graph, NodeId};
 use crate::lower::{Call, Kernel, LowerError, Lowered};
 use crate::ops::conv::lower::{fold_zero_point, out_params};
-use crate::ops::conv::pack_blocks::pack_blocks;
+use crate::ops::conv::lower_tile::pack;
+use crate::ops::conv::pack_blocks::{pack_blocks, places_of_row};
 use crate::quant::QuantTable;
 
 /// Lowers a fully connected layer.
@@ -23,12 +24,13 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId) -> Result<Lowered, L
     let in_features = graph.shape(node.inputs[0]).channels();
     let out_features = graph.shape(node.output).channels();
     let rows = graph.shape(node.inputs[0]).elements() / in_features;
-    let packed = pack_blocks(&bias, layer, &layer.weights, in_features);
-    let (dual, shifts) = (packed.dual, packed.shifts);
     let out = out_params(&quant.activation(node.output));
-    let (kernel, scratch_bytes) = if rows == 1 {
+    let (kernel, consts, scratch_bytes) = if rows == 1 {
+        let (places, words) = (places_of_row(in_features), 2 * in_features.div_ceil(4));
+        let packed = pack_blocks(&bias, layer, &layer.weights, &places, words);
+        let (dual, shifts) = (packed.dual, packed.shifts);
         let params = dense_tile::Params { rows, in_features, out_features, dual, shifts, out };
-        (Kernel::DenseTile(params), dense_tile::scratch_bytes(&params))
+        (Kernel::DenseTile(params), packed.consts, dense_tile::scratch_bytes(&params))
     } else {
         let params = conv_tile::Params {
             in_h: 1,
@@ -46,12 +48,14 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId) -> Result<Lowered, L
             dilation_h: 1,
             dilation_w: 1,
             pad_code: 0,
-            dual,
-            shifts,
+            strip: 1,
+            dual: false,
+            shifts: false,
             out,
         };
-        (Kernel::ConvTile(params), conv_tile::scratch_bytes(&params))
+        let (params, consts) = pack(params, &bias, layer);
+        (Kernel::ConvTile(params), consts, conv_tile::scratch_bytes(&params))
     };
     let inputs = vec![node.inputs[0]];
-    Ok(Lowered::one(Call { kernel, consts: packed.consts, inputs, scratch_bytes }))
+    Ok(Lowered::one(Call { kernel, consts, inputs, scratch_bytes }))
 }

@@ -62,9 +62,9 @@ pub struct Way {
 }
 
 impl Way {
-    fn new(problem: &Problem, style: Style, eager: bool) -> Way {
+    fn new(problem: &Problem, style: Style, eager: bool, strip_bytes: usize) -> Way {
         let (count, units) = (problem.steps.len(), units(problem, style));
-        let driven = drive(problem, &units);
+        let driven = drive(problem, &units, strip_bytes);
         let scratch = scratch(problem, &driven, &units);
         let exact = matches!(style, Style::Exact { .. });
         Way { units, exact: vec![exact; count], eager: vec![eager; count], driven, scratch }
@@ -99,7 +99,7 @@ impl Way {
             let shift = form.walk.out_row_bytes.trailing_zeros().min(8);
             if form.adjacent && self.units[step] > 1 && arena_bytes >> shift > usize::from(u16::MAX) {
                 self.units[step] = 1;
-                self.driven[step] = Some(kernel.for_steps(1));
+                self.driven[step] = Some(kernel.for_steps(1, SHORT_STRIP));
                 any = true;
             }
         }
@@ -134,8 +134,13 @@ const ROUNDS: usize = 1000;
 
 /// Candidates on the way from fast to small: none is worse than another in both.
 pub fn candidates(problem: &Problem, kernels: KernelSet, effort: Effort) -> Vec<Candidate> {
-    let styles = styles(problem).into_iter().flat_map(|style| [(style, false), (style, true)]);
-    let ways: Vec<Way> = styles.map(|(style, eager)| Way::new(problem, style, eager)).collect();
+    let styles = styles(problem).into_iter();
+    let styles = styles.flat_map(|style| strips(style).iter().map(move |&strip_bytes| (style, strip_bytes)));
+    let ways: Vec<Way> = styles
+        .flat_map(|(style, strip_bytes)| {
+            [false, true].map(|eager| Way::new(problem, style, eager, strip_bytes))
+        })
+        .collect();
     let of = |way: &Way| {
         let (cuts, all) = best_cuts(problem, &way.shape(Vec::new()), &way.scratch, effort.units);
         evaluate(problem, cuts, way.clone(), kernels, Stopped { units: !all, looks: false })
@@ -177,6 +182,19 @@ fn styles(problem: &Problem) -> Vec<Style> {
     styles
 }
 
+/// Bytes of scratch that strips of windows may take, for little RAM, and for few cycles.
+const SHORT_STRIP: usize = 320;
+const LONG_STRIP: usize = 2304;
+
+/// Which strips of windows to try.
+fn strips(style: Style) -> &'static [usize] {
+    match style {
+        Style::Exact { .. } => &[SHORT_STRIP],
+        Style::Waiting { odd: 1, .. } => &[SHORT_STRIP, LONG_STRIP],
+        Style::Waiting { .. } => &[LONG_STRIP],
+    }
+}
+
 fn units(problem: &Problem, style: Style) -> Vec<usize> {
     let of = |kind: &Kind| match kind {
         Kind::Rows(form, kernel) => {
@@ -195,9 +213,9 @@ fn units(problem: &Problem, style: Style) -> Vec<usize> {
     problem.steps.iter().map(|step| of(&step.kind)).collect()
 }
 
-fn drive(problem: &Problem, units: &[usize]) -> Vec<Option<Kernel>> {
+fn drive(problem: &Problem, units: &[usize], strip_bytes: usize) -> Vec<Option<Kernel>> {
     let kernel = |(step, &units): (&super::problem::StepInfo, &usize)| match &step.kind {
-        Kind::Rows(_, kernel) => Some(kernel.for_steps(units)),
+        Kind::Rows(_, kernel) => Some(kernel.for_steps(units, strip_bytes)),
         _ => None,
     };
     problem.steps.iter().zip(units).map(kernel).collect()
