@@ -327,9 +327,9 @@ fn many(
     let count = 2 * stride * (pairs - 1) + p.kernel_w;
     let at = |column: usize| first + column as isize;
     // Pixel 1 has its columns a stride before pixel 0.
-    columns(p, window, at(0), stride, tiles, [0, 0]);
-    columns(p, window, at(stride), count - stride, tiles, [stride * bytes, 4]);
-    columns(p, window, at(count), stride, tiles, [(count - stride) * bytes + 4; 2]);
+    columns(p, window, at(0), stride, tiles, bytes, [0, 0]);
+    columns(p, window, at(stride), count - stride, tiles, bytes, [stride * bytes, 4]);
+    columns(p, window, at(count), stride, tiles, bytes, [(count - stride) * bytes + 4; 2]);
     pairs
 }
 
@@ -371,17 +371,21 @@ fn one(p: &Params, window: &[Option<Bytes<'_>>], ox: usize, scratch: Bytes<'_>, 
             };
             arch::widen_fours(window, four, tile, slot);
         }
-        _ if p.dilation_w == 1 => columns(p, window, first, p.kernel_w, tile, [4 * slot; 2]),
+        _ if p.dilation_w == 1 => {
+            columns(p, window, first, p.kernel_w, tile, p.column_bytes(), [4 * slot; 2]);
+        }
         _ => {
+            let bytes = p.column_bytes();
             for kx in 0..p.kernel_w {
-                let place = kx * p.column_bytes() + 4 * slot;
-                columns(p, window, first + (kx * p.dilation_w) as isize, 1, tile, [place; 2]);
+                let place = kx * bytes + 4 * slot;
+                columns(p, window, first + (kx * p.dilation_w) as isize, 1, tile, bytes, [place; 2]);
             }
         }
     }
 }
 
-/// Widens `count` columns from `first` on, which may be padding, to two places each.
+/// Widens `count` columns of `bytes` from `first` on, which may be padding, to two
+/// places each.
 #[inline(never)]
 fn columns(
     p: &Params,
@@ -389,6 +393,7 @@ fn columns(
     first: isize,
     count: usize,
     tile: Bytes<'_>,
+    bytes: usize,
     places: [usize; 2],
 ) {
     let taps = rows::taps(first, 1, count, p.in_w);
@@ -404,7 +409,7 @@ fn columns(
                 count: end - begin,
                 pad_code: p.pad_code,
             };
-            arch::widen_columns(columns, tile, places.map(|place| place + begin * p.column_bytes()));
+            arch::widen_columns(columns, tile, places.map(|place| place + begin * bytes));
         }
     }
 }
