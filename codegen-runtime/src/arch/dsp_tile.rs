@@ -199,8 +199,8 @@ macro_rules! split_2x4_plain {
 // multipliers; label 2 does the next block, label 8 returns.
 //
 // Stack, of which the values in brackets are in s registers where those exist: [#0
-// entry into the body, #4 bytes skipped by it (less the first two inputs'), #8 end of
-// the tile, #16 and #20 outputs, #24 end of the first output], #28 stream, [#32 tile,
+// entry into the body, #4 bytes skipped by it (less the first two inputs'), #8 where the
+// last half pass of the tile begins, #16 and #20 outputs, #24 the last four of the first output], #28 stream, [#32 tile,
 // #36 zero point], nine saved registers, #76 words a pixel, #80 channels, #84 zero
 // point, #88 bytes from tile to tile, #92 pairs.
 macro_rules! kernel_2x4 {
@@ -226,6 +226,7 @@ macro_rules! kernel_2x4 {
                 ldr r4, [sp, #76]
                 ldr r5, [sp, #80]
                 add r5, r2, r5
+                subs r5, #4
                 str r1, [sp, #28]
                 ",
                     keep!("r2", "s3", "16"),
@@ -234,6 +235,7 @@ macro_rules! kernel_2x4 {
                     keep!("r0", "s6", "32"),
                     r"
                 add r0, r0, r4, lsl #3
+                sub r0, r0, #128
                 ldr r5, [sp, #84]
                 ",
                     keep!("r0", "s2", "8"),
@@ -268,6 +270,8 @@ macro_rules! kernel_2x4 {
                 subs r0, r0, r2
                 subs r1, r1, r2
                 bx r3
+            10:
+                adds r0, #128
             3:
                 .irp i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
                 ",
@@ -284,10 +288,9 @@ macro_rules! kernel_2x4 {
                 ",
                     kept!("r2", "s2", "8"),
                     r"
-                adds r0, #128
                 adds r1, #128
                 cmp r0, r2
-                bne.w 3b
+                bne.w 10b
                 ",
                     $split!(),
                     $epilogue!(),
@@ -330,9 +333,8 @@ macro_rules! requantize_2x4 {
         ssat r6, #8, r6
         ssat r9, #8, r9
         ssat r8, #8, r8
-        subs r5, r4, r2
-        cmp r5, #4
-        blo 6f
+        cmp r2, r4
+        bhi 6f
         strb r11, [r3], #4
         strb r10, [r3, #-3]
         strb lr, [r3, #-2]
@@ -348,6 +350,8 @@ macro_rules! requantize_2x4 {
         bne.w 2b
         b 7f
     6:
+        adds r5, r4, #4
+        subs r5, r5, r2
         cmp r5, #2
         strb r11, [r3]
         it hs
@@ -366,11 +370,15 @@ macro_rules! requantize_2x4 {
         subs r0, #1
         beq 8f
         str r0, [sp, #92]
+        adds r4, #4
         add r4, r4, r1
         adds r5, r4, r1
         ",
             keep!("r4", "s3", "16"),
             keep!("r5", "s4", "20"),
+            r"
+        subs r5, #4
+        ",
             keep!("r5", "s5", "24"),
             kept!("r0", "s6", "32"),
             kept!("r1", "s2", "8"),
