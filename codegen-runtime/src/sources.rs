@@ -33,13 +33,14 @@ sources! {
     "arch/armv6m.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "arch/armv7m.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/cortex_m_dsp.rs" needs [
-        "arch/dsp_columns.rs", "arch/dsp_depthwise.rs", "arch/dsp_elementwise.rs", "arch/dsp_pool.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/dsp_winograd.rs",
+        "arch/dsp_columns.rs", "arch/dsp_depthwise.rs", "arch/dsp_elementwise.rs", "arch/dsp_pairs.rs", "arch/dsp_pool.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/dsp_winograd.rs",
         "arch/dsp_winograd_in.rs", "arch/dsp_winograd_out.rs", "arch/portable.rs",
         "requant.rs"
     ],
     "arch/dsp_columns.rs" needs ["arch/portable.rs", "view.rs"],
-    "arch/dsp_depthwise.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_depthwise.rs" needs ["arch/dsp_pairs.rs", "arch/portable.rs"],
     "arch/dsp_elementwise.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_pairs.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_pool.rs" needs ["view.rs"],
     "arch/dsp_row.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_tile.rs" needs ["arch/portable.rs", "view.rs"],

@@ -65,6 +65,6 @@ fn copied_files_are_self_contained() {
         let plain = ["arch/portable", "arch/rv32imc"].iter().any(|name| source.path.starts_with(name));
         let may_be_unsafe = source.path == "view.rs" || (source.path.starts_with("arch/") && !plain);
         let is_unsafe = source.text.contains("unsafe {");
-        assert_eq!(is_unsafe, may_be_unsafe, "{}: unsafe belongs in the view and in assembly", source.path);
+        assert!(may_be_unsafe || !is_unsafe, "{}: unsafe belongs in the view and in assembly", source.path);
     }
 }

@@ -13,8 +13,9 @@ use core::arch::asm;
 
 use super::super::requant::Out;
 pub use super::dsp_columns::{widen_columns, widen_fours, widen_pairs};
-pub use super::dsp_depthwise::{RowPair, depthwise_3x3, pair_rows};
+pub use super::dsp_depthwise::depthwise_3x3;
 pub use super::dsp_elementwise::{look_up, weighted_sum};
+pub use super::dsp_pairs::RowPair;
 pub use super::dsp_pool::{POOL_WORDS, PixelMaxima, PixelSums};
 pub use super::dsp_row::{sums_1x4, tiles_1x4};
 pub use super::dsp_tile::{sums_2x4, tiles_2x4};
@@ -22,7 +23,7 @@ pub use super::dsp_winograd::winograd_products;
 pub use super::dsp_winograd_in::winograd_input;
 pub use super::dsp_winograd_out::winograd_output;
 pub use super::portable::{
-    Columns, Four, STRIP_COLUMNS, Steps, Tiles, WeightedSum, block_bytes, column_place, column_words, dots,
+    Columns, Four, Part, STRIP_COLUMNS, Tiles, WeightedSum, block_bytes, column_place, column_words, dots,
     sums, winograd_block_bytes,
 };
 pub use super::portable::{column_sums, pair_windows, requantize_four, window_sums};

@@ -209,7 +209,7 @@ pub fn tiles_1x4<const DUAL: bool>(
     }
 }
 
-/// Columns of a [strip](pair_rows).
+/// Columns of a [strip](Part::strip).
 pub const STRIP_COLUMNS: usize = 18;
 
 /// Two rows of pixels that are paired up, column by column.
@@ -239,66 +239,90 @@ impl<'a> RowPair<'a> {
     }
 }
 
-/// Widens the four channels from `channel` on of pairs of rows to 16 bits, in a
-/// strip.
-///
-/// A strip holds 16 bytes for each pair of rows and column, the 32-bit words of
-/// four channels: the upper row in the lower half, the lower row in the upper one.
-/// Pairs are [`STRIP_COLUMNS`] columns apart. The strip is 4-byte aligned.
+/// A part of a depthwise convolution: all channels, at least four, of some outputs.
+#[derive(Clone, Copy)]
+pub struct Part<'a, Pair> {
+    /// The rows of the windows, two by two.
+    pub pairs: &'a [Pair],
+    /// Scratch, 4-byte aligned: of the four channels at hand 16 bytes for each pair of
+    /// rows and column, their 32-bit words, the upper row in the lower half, the lower
+    /// row in the upper one. Pairs are [`STRIP_COLUMNS`] columns apart. What is in it
+    /// beyond the windows of the outputs does not matter, but it reaches to those of
+    /// even numbers of rows and columns.
+    pub strip: Bytes<'a>,
+    /// The first column that the rows of the pairs go to, and how many: the others
+    /// hold padding.
+    pub inside: (usize, usize),
+    /// For every four channels `[bias i32 x 4][m i32 x 4][weights i8: 9 taps in
+    /// rows][4]`; the last four end with the last channel.
+    pub consts: Consts<'a>,
+    /// Outputs, pixels `channels` bytes apart.
+    pub out: Bytes<'a>,
+    /// Channels.
+    pub channels: usize,
+    /// Bytes from one row of outputs to the next.
+    pub out_row: usize,
+    /// Outputs along a row.
+    pub columns: usize,
+    /// Rows of outputs.
+    pub rows: usize,
+    /// The code of real zero in the output.
+    pub zero_point: i32,
+}
+
+/// A 3 x 3 depthwise convolution with stride `STRIDE` (1 or 2), requantized with
+/// `k = 0` and saturated to int8. Of four channels everything is read before their
+/// outputs are written.
 #[inline(always)]
-pub fn pair_rows(pairs: &[RowPair<'_>], channel: usize, columns: usize, strip: Bytes<'_>) {
-    for (index, pair) in pairs.iter().enumerate() {
-        for column in 0..columns {
-            for i in 0..4 {
-                let [upper, lower] = pair.at(column, channel, i);
-                let element = (index * STRIP_COLUMNS + column) * 8 + 2 * i;
-                strip.set_i16(element, upper);
-                strip.set_i16(element + 1, lower);
+pub fn depthwise_3x3<const STRIDE: usize>(part: Part<'_, RowPair<'_>>) {
+    for group in 0..part.channels.div_ceil(4) {
+        let channel = (4 * group).min(part.channels - 4);
+        pair_rows(&part, channel);
+        for y in 0..part.rows {
+            for x in 0..part.columns {
+                let out = part.out.sub(y * part.out_row + x * part.channels + channel, 4);
+                window::<STRIDE>(&part, part.consts.sub(group * 68, 68), (y, x), out);
             }
         }
     }
 }
 
-/// Where [`depthwise_3x3`] writes: in bytes.
-#[derive(Clone, Copy)]
-pub struct Steps {
-    /// From one output pixel to the next in its row.
-    pub column: usize,
-    /// From one row of outputs to the next.
-    pub row: usize,
-}
-
-/// A 3 x 3 depthwise convolution of four channels with stride `STRIDE` (1 or 2),
-/// from a strip of pairs of rows; requantized with `k = 0` and saturated to int8.
-/// What is in the strip beyond the windows of these outputs does not matter, but
-/// it reaches to those of even numbers of rows and columns.
-///
-/// The constants are `[bias i32 x 4][m i32 x 4][weights i8: 9 taps in rows][4]`.
+/// Widens the four channels from `channel` on to 16 bits, in the strip.
 #[inline(always)]
-pub fn depthwise_3x3<const STRIDE: usize>(
-    strip: Bytes<'_>,
-    consts: Consts<'_>,
-    out: Bytes<'_>,
-    steps: Steps,
-    (rows, columns): (usize, usize),
-    zero_point: i32,
-) {
-    for y in 0..rows {
-        for x in 0..columns {
-            for channel in 0..4 {
-                let mut acc = consts.i32_at(4 * channel);
-                for ky in 0..3 {
-                    for kx in 0..3 {
-                        let (row, column) = (y * STRIDE + ky, x * STRIDE + kx);
-                        let element = (row / 2 * STRIP_COLUMNS + column) * 8 + 2 * channel + row % 2;
-                        let weight = i32::from(consts.i8_at(32 + 4 * (3 * ky + kx) + channel));
-                        acc = acc.wrapping_add(i32::from(strip.get_i16(element)) * weight);
-                    }
-                }
-                let m = consts.i32_at(16 + 4 * channel);
-                let code = requantize(acc, m, 0, Out { zero_point, lo: -128, hi: 127 });
-                out.set(y * steps.row + x * steps.column + channel, code);
+fn pair_rows(part: &Part<'_, RowPair<'_>>, channel: usize) {
+    let (first, columns) = part.inside;
+    for (index, pair) in part.pairs.iter().enumerate() {
+        for column in 0..columns {
+            for i in 0..4 {
+                let [upper, lower] = pair.at(column, channel, i);
+                let element = (index * STRIP_COLUMNS + first + column) * 8 + 2 * i;
+                part.strip.set_i16(element, upper);
+                part.strip.set_i16(element + 1, lower);
             }
         }
+    }
+}
+
+/// Four channels of an output.
+#[inline(always)]
+fn window<const STRIDE: usize>(
+    part: &Part<'_, RowPair<'_>>,
+    consts: Consts<'_>,
+    (y, x): (usize, usize),
+    out: Bytes<'_>,
+) {
+    for channel in 0..4 {
+        let mut acc = consts.i32_at(4 * channel);
+        for ky in 0..3 {
+            for kx in 0..3 {
+                let (row, column) = (y * STRIDE + ky, x * STRIDE + kx);
+                let element = (row / 2 * STRIP_COLUMNS + column) * 8 + 2 * channel + row % 2;
+                let weight = i32::from(consts.i8_at(32 + 4 * (3 * ky + kx) + channel));
+                acc = acc.wrapping_add(i32::from(part.strip.get_i16(element)) * weight);
+            }
+        }
+        let m = consts.i32_at(16 + 4 * channel);
+        let to = Out { zero_point: part.zero_point, lo: -128, hi: 127 };
+        out.set(channel, requantize(acc, m, 0, to));
     }
 }

@@ -10,7 +10,7 @@
 //! that of the next pair begins a few columns further. Pixels whose windows share no
 //! column have tiles of their own.
 //!
-//! Constants: see `blocks`; the words of inputs are those of [`Params::places`].
+//! Constants: see `blocks`; the words of inputs are those of [`Params::place`].
 
 use super::super::arch::{self, Columns, Four};
 use super::super::requant::Out;

@@ -13,7 +13,7 @@
 //! 4][m i32 x 4][weights i8: 9 taps in rows][4]`. The bias holds the layer's bias
 //! minus the input's zero point times the sum of the channel's weights.
 
-use super::super::arch::{self, RowPair, STRIP_COLUMNS, Steps};
+use super::super::arch::{self, Part, RowPair, STRIP_COLUMNS};
 use super::super::rows::{self, Rows};
 use super::super::view::{Bytes, Consts};
 
@@ -159,10 +159,10 @@ pub fn step(
     scratch: Bytes<'_>,
 ) {
     let strip_len = strip_bytes(p, count);
-    let strip = scratch.sub(0, strip_len);
-    let pad = scratch.sub(strip_len, 4);
+    let (strip, pad) = (scratch.sub(0, strip_len), scratch.sub(strip_len, 4));
     pad.fill(p.pad_code, 4);
-    let steps = Steps { column: p.channels, row: p.out_w * p.channels };
+    let out_row = p.out_w * p.channels;
+    let pairs_len = strip_pairs(p.stride, count);
     let mut x = 0;
     while x < p.out_w {
         let columns = p.columns.min(p.out_w - x);
@@ -171,62 +171,50 @@ pub fn step(
         let len = inside.end - inside.begin;
         let (from, reach) = (inside.position * p.channels, len * p.channels);
         let mut pairs = [RowPair::new([pad, pad], [0, 0], 4); MOST_PAIRS];
-        // Pairs without a row inside come before and after all others.
-        let (mut begin, mut end) = (0, 0);
-        let mut window = rows.iter().take((count - 1) * p.stride + 3);
-        for (index, pair) in pairs.iter_mut().enumerate() {
-            let (upper, lower) = (window.next().copied().flatten(), window.next().copied().flatten());
-            if len == 0 || (upper.is_none() && lower.is_none()) {
-                begin = if end == 0 { index + 1 } else { begin };
-                continue;
-            }
-            let [(a, step_a), (b, step_b)] = [upper, lower].map(|row| match row {
-                Some(row) => (row.sub(from, reach), p.channels),
-                None => (pad, 0),
-            });
-            *pair = RowPair::new([a, b], [step_a, step_b], reach);
-            end = index + 1;
+        for (pair, rows) in pairs.iter_mut().zip(rows.chunks(2)).take(pairs_len) {
+            let [upper, lower] =
+                [rows.first(), rows.last().filter(|_| rows.len() > 1)].map(|row| match row {
+                    Some(Some(row)) if len > 0 => (row.sub(from, reach), p.channels),
+                    _ => (pad, 0),
+                });
+            *pair = RowPair::new([upper.0, lower.0], [upper.1, lower.1], reach);
         }
-        for index in 0..strip_pairs(p.stride, count) {
-            let columns =
-                if (begin..end).contains(&index) { (inside.begin, inside.end) } else { (read, read) };
-            let pair = strip.sub(index * PAIR_PITCH, read * PAIR_BYTES);
-            pad_pair(pair, p.pad_code, read, columns);
+        for column in (0..read).filter(|&column| column < inside.begin || column >= inside.end) {
+            pad_column(
+                strip.sub(column * PAIR_BYTES, strip_len - column * PAIR_BYTES),
+                p.pad_code,
+                pairs_len,
+            );
         }
-        let pairs = pairs.get(begin..end).unwrap_or(&[]);
-        let first = begin.min(end) * PAIR_PITCH + inside.begin * PAIR_BYTES;
-        let paired = strip.sub(first, strip_len - first);
-        for group in 0..p.channels.div_ceil(4) {
-            let channel = (4 * group).min(p.channels - 4);
-            arch::pair_rows(pairs, channel, len, paired);
-            let consts = consts.sub(group * 68, 68);
-            let at = x * p.channels + channel;
-            let out = out.sub(at, (count - 1) * steps.row + (columns - 1) * steps.column + 4);
-            if p.stride == 1 {
-                arch::depthwise_3x3::<1>(strip, consts, out, steps, (count, columns), p.zero_point);
-            } else {
-                arch::depthwise_3x3::<2>(strip, consts, out, steps, (count, columns), p.zero_point);
-            }
+        let at = x * p.channels;
+        let part = Part {
+            pairs: pairs.get(..pairs_len).unwrap_or(&[]),
+            strip,
+            inside: (inside.begin, len),
+            consts,
+            out: out.sub(at, (count - 1) * out_row + columns * p.channels),
+            channels: p.channels,
+            out_row,
+            columns,
+            rows: count,
+            zero_point: p.zero_point,
+        };
+        if p.stride == 1 {
+            arch::depthwise_3x3::<1>(part);
+        } else {
+            arch::depthwise_3x3::<2>(part);
         }
         x += columns;
     }
 }
 
-/// Writes padding to the columns of a pair up to `columns` that are not in
-/// `begin..end`; it stays there for all channels.
+/// Writes padding to a column of `pairs` pairs; it stays there for all channels.
 #[inline(always)]
-fn pad_pair(pair: Bytes<'_>, code: i8, columns: usize, (begin, end): (usize, usize)) {
+fn pad_column(column: Bytes<'_>, code: i8, pairs: usize) {
     let code = i32::from(code);
-    let word = (code & 0xFFFF) | (code << 16);
-    let mut column = 0;
-    while column < columns {
-        if column == begin {
-            column = end;
-            continue;
-        }
+    for pair in 0..pairs {
         for channel in 0..4 {
-            pair.set_i32(4 * column + channel, word);
+            column.set_i32(pair * PAIR_PITCH / 4 + channel, (code & 0xFFFF) | (code << 16));
         }
-        column += 1;
     }
 }
