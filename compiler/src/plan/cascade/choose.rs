@@ -264,16 +264,17 @@ pub fn evaluate(
     }
 }
 
-/// Cycles of resolving the rows of a step and of calling it, beyond those of a call.
-const STEP_CYCLES: u64 = 60;
+/// Cycles of taking a pushed row, beside those of its bytes.
+const PUSH_CYCLES: u64 = 60;
 
-/// Estimated cycles of events.
+/// Estimated cycles of events. What a step takes to resolve its rows is less than what the
+/// estimate of a call on a few rows lies above the count (KWS, row by row: 4.6 %).
 pub fn cycles(problem: &Problem, driven: &[Option<Kernel>], events: &[Event], kernels: KernelSet) -> u64 {
     // A pushed row is copied; a cycle a byte at most.
     let pushed_bytes = problem.pushed().and_then(|home| problem.homes[home].row_bytes).unwrap_or(0);
     let of = |event: &Event| {
         let (step, units) = match event {
-            Event::Push(_) => return STEP_CYCLES + pushed_bytes as u64,
+            Event::Push(_) => return PUSH_CYCLES + pushed_bytes as u64,
             Event::Whole(step) => (*step, None),
             Event::Rows(step, units) => (*step, Some(units)),
         };
@@ -287,7 +288,7 @@ pub fn cycles(problem: &Problem, driven: &[Option<Kernel>], events: &[Event], ke
                 } else {
                     cycles
                 };
-                STEP_CYCLES + share
+                share
             }
             _ => problem.steps[step].calls.iter().map(|k| cost::call_cycles(k, kernels)).sum(),
         }
