@@ -8,8 +8,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ndarray::Array4;
-use tinyc::compile::{CompileOptions, Compiled, Silent, compile};
+use tinyc::Feed;
+use tinyc::compile::{CompileError, CompileOptions, Compiled, Silent, compile};
 use tinyc::ir::{InputLayouts, Layout};
+use tinyc::plan::PlanError;
 use tinyc::plan::strategy::{self, Asked, Chosen, Strategy};
 use tinyc::report::{Budgets, Footprint};
 use tinyc::target::Target;
@@ -70,6 +72,20 @@ pub struct Timed {
 /// # Errors
 /// The message of what failed.
 pub fn real(model: &str, models: &Path, data: &Path) -> Result<(Compiled, CompileOptions), String> {
+    let compiled = real_fed(model, models, data, Feed::Whole)?;
+    compiled.ok_or_else(|| "a whole input is always taken".to_owned())
+}
+
+/// The same, its input handed over in a way; `None` where the model does not take rows.
+///
+/// # Errors
+/// The message of what failed.
+pub fn real_fed(
+    model: &str,
+    models: &Path,
+    data: &Path,
+    feed: Feed,
+) -> Result<Option<(Compiled, CompileOptions)>, String> {
     let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
     let case = CASES
         .iter()
@@ -79,11 +95,14 @@ pub fn real(model: &str, models: &Path, data: &Path) -> Result<(Compiled, Compil
     let options = CompileOptions {
         kernels: target.arch.kernels(),
         limits: Budgets::default().limits(&target),
+        feed,
         ..case.options(data, scratch.path()).compile
     };
-    let compiled =
-        compile(&case.path(models), &options, &Silent, &mut |_, _| {}).map_err(|error| error.to_string())?;
-    Ok((compiled, options))
+    match compile(&case.path(models), &options, &Silent, &mut |_, _| {}) {
+        Ok(compiled) => Ok(Some((compiled, options))),
+        Err(CompileError::Plan(PlanError::Rows { .. })) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// A seeded model with the kernels of [`TARGET`], its input channels last, as if flash
@@ -92,6 +111,14 @@ pub fn real(model: &str, models: &Path, data: &Path) -> Result<(Compiled, Compil
 /// # Errors
 /// The message of what failed.
 pub fn seeded(model: Seeded) -> Result<(Compiled, CompileOptions), String> {
+    seeded_fed(model, Feed::Whole)
+}
+
+/// The same, its input handed over in a way.
+///
+/// # Errors
+/// The message of what failed.
+pub fn seeded_fed(model: Seeded, feed: Feed) -> Result<(Compiled, CompileOptions), String> {
     let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
     let [path, calib] = ["model.onnx", "calib.npy"].map(|file| scratch.path().join(file));
     std::fs::write(&path, (model.build)(model.name).to_bytes()).map_err(|error| error.to_string())?;
@@ -105,6 +132,7 @@ pub fn seeded(model: Seeded) -> Result<(Compiled, CompileOptions), String> {
         calib: Some(calib),
         kernels: target.arch.kernels(),
         layouts: InputLayouts { all: Layout::ChannelsLast, ..InputLayouts::default() },
+        feed,
         ..CompileOptions::default()
     };
     let compiled = compile(&path, &options, &Silent, &mut |_, _| {})

@@ -10,6 +10,7 @@ pub mod document;
 use std::path::Path;
 use std::time::Duration;
 
+use tinyc::Feed;
 use tinyc::bench::{BenchReport, bench};
 use tinyc::compile::{Compiled, Silent};
 use tinyc::plan::strategy::{Asked, Curve, Strategy};
@@ -17,7 +18,9 @@ use tinyc::target::Target;
 use tinyc::verify::emulator::FirmwareOptions;
 
 use crate::benchmarks::sample;
-use crate::planning::{MOBILENET_144, MOBILENET_224, Seeded, choose, real, seeded, smallest};
+use crate::planning::{
+    MOBILENET_144, MOBILENET_224, Seeded, choose, real, real_fed, seeded, seeded_fed, smallest,
+};
 
 /// The chip that everything is measured on.
 pub const TARGET: &str = "stm32f411";
@@ -46,6 +49,9 @@ pub struct Planned {
     pub model: &'static str,
     /// One for each of [`STRATEGIES`].
     pub runs: Vec<Run>,
+    /// The smallest plan whose input is pushed row by row; `None` where that is not
+    /// possible.
+    pub pushed: Option<Run>,
     /// Every plan that there was to choose from.
     pub curve: Curve,
     /// What looking for all of them took.
@@ -63,6 +69,8 @@ pub struct Large {
     pub weights_bytes: usize,
     /// Strategy, arena and lower bound of the fastest and the smallest plan.
     pub plans: Vec<(Strategy, usize, usize)>,
+    /// Arena and lower bound of the smallest plan whose input is pushed row by row.
+    pub pushed: (usize, usize),
     /// What looking for all plans took.
     pub planning: Duration,
 }
@@ -91,7 +99,19 @@ pub fn measure(
             .map_err(|error| format!("{strategy}: {error}"))?;
         runs.push(Run { strategy, bound_bytes: planned.plan.live_bound_bytes, report });
     }
-    Ok(Planned { model, runs, curve, planning })
+    let pushed = match real_fed(model, models, data, Feed::Rows)? {
+        Some((compiled, options)) => {
+            let (chosen, _) = self::smallest(&compiled, options.asked())?;
+            let planned = Compiled { plan: chosen.plan, choices: chosen.choices, ..compiled };
+            // Rows may come in another order than the whole input.
+            let input = sample(&planned, &options).map_err(|error| error.to_string())?;
+            let report = bench(&planned, &target, Some(input), firmware, &Silent)
+                .map_err(|error| format!("rows: {error}"))?;
+            Some(Run { strategy: Strategy::Min, bound_bytes: planned.plan.live_bound_bytes, report })
+        }
+        None => None,
+    };
+    Ok(Planned { model, runs, pushed, curve, planning })
 }
 
 /// MobileNetV2 of two sizes, planned as [`seeded`] says.
@@ -110,11 +130,14 @@ fn plan_seeded(model: Seeded) -> Result<Large, String> {
     let plans = [(Strategy::Fast, &fast.plan), (Strategy::Min, &smallest.plan)]
         .map(|(strategy, plan)| (strategy, plan.arena_bytes, plan.live_bound_bytes))
         .to_vec();
+    let (compiled_rows, asked_rows) = seeded_fed(model, Feed::Rows)?;
+    let rows = self::smallest(&compiled_rows, asked_rows.asked())?.0.plan;
     Ok(Large {
         model: model.name,
         macs: compiled.plan.steps.iter().map(|step| step.macs).sum(),
         weights_bytes: compiled.plan.weights.len(),
         plans,
+        pushed: (rows.arena_bytes, rows.live_bound_bytes),
         planning,
     })
 }
