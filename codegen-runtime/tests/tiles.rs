@@ -46,7 +46,9 @@ fn places([kernel_h, kernel_w, in_c]: [usize; 3], own: bool, fours: bool) -> (Ve
 fn pack(layer: &Layer, (places, words): (Vec<usize>, usize), dual: bool) -> Blob {
     let channels = layer.bias.len();
     let taps = layer.weights.len() / channels;
-    let weight = |channel: usize, place: usize| match places.iter().position(|&p| p == place) {
+    let mut inputs = vec![None; 2 * words];
+    places.iter().enumerate().for_each(|(input, &place)| inputs[place] = Some(input));
+    let weight = |channel: usize, place: usize| match inputs[place] {
         Some(input) if channel < channels => i64::from(layer.weights[channel * taps + input]),
         _ => 0,
     };
