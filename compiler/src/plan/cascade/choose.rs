@@ -283,12 +283,11 @@ pub fn cycles(problem: &Problem, driven: &[Option<Kernel>], events: &[Event], ke
                 let part = kernel.of_units(units.len());
                 let cycles = cost::call_cycles(&part, kernels);
                 // Element-wise kernels do not know rows.
-                let share = if part == *kernel && units.len() < form.units() {
+                if part == *kernel && units.len() < form.units() {
                     cycles * units.len() as u64 / form.units() as u64
                 } else {
                     cycles
-                };
-                share
+                }
             }
             _ => problem.steps[step].calls.iter().map(|k| cost::call_cycles(k, kernels)).sum(),
         }
