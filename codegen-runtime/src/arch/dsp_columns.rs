@@ -90,7 +90,8 @@ pub fn widen_fours(rows: &[Option<Bytes<'_>>], four: Four, tile: Bytes<'_>, pixe
     let Four { first, skip, pad_code } = four;
     let to = tile.pointer(4 * pixel, 16 * rows.len() - 4);
     let code = u32::from(pad_code as u8) * 0x0101_0101;
-    let bits = 8 * skip.unsigned_abs() as u32;
+    // The shifts take their number from eight bits of a register.
+    let bits = 8 * skip.unsigned_abs().min(4) as u32;
     let keep = u32::MAX.checked_shl(bits).unwrap_or(0);
     let (left, right, keep) =
         if skip < 0 { (0, bits, u32::MAX.checked_shr(bits).unwrap_or(0)) } else { (bits, 0, keep) };

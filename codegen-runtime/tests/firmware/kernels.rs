@@ -240,7 +240,9 @@ fn widening(memory: &mut Memory, rng: &mut Rng, case: usize) {
     // Pixel 1 lies some columns before pixel 0, or is the same.
     let back = columns / count * rng.size(0, 2);
     let places = if rng.chance(3) { [back + 4; 2] } else { [back, 4] };
-    let (skip, pixel) = (rng.size(0, 10) as isize - 5, rng.size(0, 1));
+    // A few codes of padding, or so many that nothing of the row is left.
+    let skip = if rng.chance(2) { rng.size(0, 10) as isize - 5 } else { rng.size(0, 80) as isize - 40 };
+    let pixel = rng.size(0, 1);
     memory.refill(rng, ARENA);
     macro_rules! widen {
         ($arch:ident, $arena:expr) => {{
