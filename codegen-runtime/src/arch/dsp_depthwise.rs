@@ -13,6 +13,7 @@
 
 use core::arch::naked_asm;
 
+use super::dsp_keep;
 use super::dsp_pairs::{RowPair, Work, keep, kept, pair_rows};
 use super::portable::{Part, STRIP_COLUMNS};
 

@@ -8,6 +8,7 @@ use core::arch::naked_asm;
 use core::marker::PhantomData;
 
 use super::super::view::Bytes;
+use super::dsp_keep;
 use super::portable::STRIP_COLUMNS;
 
 /// See [`super::portable::RowPair`].
@@ -61,31 +62,15 @@ pub(super) struct Work {
     pub(super) zero_point: i32,
 }
 
-// What loops need besides their registers: on targets that pass floats in registers
-// of the FPU (those that a callee may change), a move of one cycle; on others, a slot
-// of the kernel's stack, whose place the number gives.
-#[cfg(target_abi = "eabihf")]
+// Places begin at byte 56 of the stack.
 macro_rules! keep {
     ($register:literal, $number:literal) => {
-        concat!("vmov s", $number, ", ", $register, "\n")
+        dsp_keep::keep_at!($register, $number, "56")
     };
 }
-#[cfg(not(target_abi = "eabihf"))]
-macro_rules! keep {
-    ($register:literal, $number:literal) => {
-        concat!("str ", $register, ", [sp, #56+4*", $number, "]\n")
-    };
-}
-#[cfg(target_abi = "eabihf")]
 macro_rules! kept {
     ($register:literal, $number:literal) => {
-        concat!("vmov ", $register, ", s", $number, "\n")
-    };
-}
-#[cfg(not(target_abi = "eabihf"))]
-macro_rules! kept {
-    ($register:literal, $number:literal) => {
-        concat!("ldr ", $register, ", [sp, #56+4*", $number, "]\n")
+        dsp_keep::kept_at!($register, $number, "56")
     };
 }
 pub(super) use {keep, kept};

@@ -13,6 +13,7 @@
 use core::arch::naked_asm;
 
 use super::super::view::{Bytes, Consts};
+use super::dsp_keep;
 use super::portable::{Tiles, block_bytes};
 
 /// See [`super::portable::tiles_2x4`].
@@ -52,31 +53,15 @@ pub fn sums_2x4<const DUAL: bool>(tile: Bytes<'_>, words: usize, stream: Consts<
     sums
 }
 
-// What a block needs besides its registers: on targets that pass floats in registers
-// of the FPU (those that a callee may change), a move of one cycle; on others, a slot
-// of the stack.
-#[cfg(target_abi = "eabihf")]
+// Places begin at byte 0 of the stack.
 macro_rules! keep {
-    ($register:literal, $float:literal, $slot:literal) => {
-        concat!("vmov ", $float, ", ", $register, "\n")
+    ($register:literal, $number:literal) => {
+        dsp_keep::keep_at!($register, $number, "0")
     };
 }
-#[cfg(not(target_abi = "eabihf"))]
-macro_rules! keep {
-    ($register:literal, $float:literal, $slot:literal) => {
-        concat!("str ", $register, ", [sp, #", $slot, "]\n")
-    };
-}
-#[cfg(target_abi = "eabihf")]
 macro_rules! kept {
-    ($register:literal, $float:literal, $slot:literal) => {
-        concat!("vmov ", $register, ", ", $float, "\n")
-    };
-}
-#[cfg(not(target_abi = "eabihf"))]
-macro_rules! kept {
-    ($register:literal, $float:literal, $slot:literal) => {
-        concat!("ldr ", $register, ", [sp, #", $slot, "]\n")
+    ($register:literal, $number:literal) => {
+        dsp_keep::kept_at!($register, $number, "0")
     };
 }
 
@@ -194,15 +179,14 @@ macro_rules! split_2x4_plain {
 }
 
 // In: r0 = first tile, r1 = stream, r2 and r3 = outputs of the first pair (or results),
-// then what the stack holds from #76 on. To the epilogue: r7 r6 r9 r8 and r11 r10 lr
+// then what the stack holds from #72 on. To the epilogue: r7 r6 r9 r8 and r11 r10 lr
 // r12 = accumulators of channels 0 to 3 of the two pixels, r1 = the block's
 // multipliers; label 2 does the next block, label 8 returns.
 //
-// Stack, of which the values in brackets are in s registers where those exist: [#0
-// entry into the body, #4 bytes skipped by it (less the first two inputs'), #8 where the
-// last half pass of the tile begins, #16 and #20 outputs, #24 the last four of the first output], #28 stream, [#32 tile,
-// #36 zero point], nine saved registers, #76 words a pixel, #80 channels, #84 zero
-// point, #88 bytes from tile to tile, #92 pairs.
+// Stack: places 0 entry into the body, 1 bytes skipped by it (less the first two
+// inputs'), 2 where the last half pass of the tile begins, 3 and 4 outputs, 5 the last
+// four of the first output, 6 tile, 7 zero point; #32 stream, nine saved registers, #72
+// words a pixel, #76 channels, #80 zero point, #84 bytes from tile to tile, #88 pairs.
 macro_rules! kernel_2x4 {
     ($name:ident, $first:ident $pair:ident $split:ident $bytes:literal, $epilogue:ident) => {
         #[unsafe(naked)]
@@ -222,24 +206,24 @@ macro_rules! kernel_2x4 {
                 concat!(
                     r"
                 push {{r4-r11, lr}}
-                sub sp, sp, #40
-                ldr r4, [sp, #76]
-                ldr r5, [sp, #80]
+                sub sp, sp, #36
+                ldr r4, [sp, #72]
+                ldr r5, [sp, #76]
                 add r5, r2, r5
                 subs r5, #4
-                str r1, [sp, #28]
+                str r1, [sp, #32]
                 ",
-                    keep!("r2", "s3", "16"),
-                    keep!("r3", "s4", "20"),
-                    keep!("r5", "s5", "24"),
-                    keep!("r0", "s6", "32"),
+                    keep!("r2", "3"),
+                    keep!("r3", "4"),
+                    keep!("r5", "5"),
+                    keep!("r0", "6"),
                     r"
                 add r0, r0, r4, lsl #3
                 sub r0, r0, #128
-                ldr r5, [sp, #84]
+                ldr r5, [sp, #80]
                 ",
-                    keep!("r0", "s2", "8"),
-                    keep!("r5", "s7", "36"),
+                    keep!("r0", "2"),
+                    keep!("r5", "7"),
                     r"
                 rsb r4, r4, #1
                 and r5, r4, #31
@@ -256,16 +240,16 @@ macro_rules! kernel_2x4 {
                 lsls r4, r4, #3
                 subs r4, #8
                 ",
-                    keep!("r6", "s0", "0"),
-                    keep!("r4", "s1", "4"),
+                    keep!("r6", "0"),
+                    keep!("r4", "1"),
                     r"
             2:
                 ldm r1!, {{r6, r7, r8, r9}}
                 ",
-                    kept!("r0", "s6", "32"),
+                    kept!("r0", "6"),
                     $first!(),
-                    kept!("r3", "s0", "0"),
-                    kept!("r2", "s1", "4"),
+                    kept!("r3", "0"),
+                    kept!("r2", "1"),
                     r"
                 subs r0, r0, r2
                 subs r1, r1, r2
@@ -286,7 +270,7 @@ macro_rules! kernel_2x4 {
                     r"
                 .endr
                 ",
-                    kept!("r2", "s2", "8"),
+                    kept!("r2", "2"),
                     r"
                 adds r1, #128
                 cmp r0, r2
@@ -295,7 +279,7 @@ macro_rules! kernel_2x4 {
                     $split!(),
                     $epilogue!(),
                     r"
-                add sp, sp, #40
+                add sp, sp, #36
                 pop {{r4-r11, pc}}
                 "
                 )
@@ -310,7 +294,7 @@ macro_rules! requantize_2x4 {
             r"
         ldm r1!, {{r2, r3, r4, r5}}
         ",
-            kept!("r0", "s7", "36"),
+            kept!("r0", "7"),
             r"
         smmlar r11, r11, r2, r0
         smmlar r10, r10, r3, r0
@@ -321,9 +305,9 @@ macro_rules! requantize_2x4 {
         smmlar r9, r9, r4, r0
         smmlar r8, r8, r5, r0
         ",
-            kept!("r2", "s3", "16"),
-            kept!("r3", "s4", "20"),
-            kept!("r4", "s5", "24"),
+            kept!("r2", "3"),
+            kept!("r3", "4"),
+            kept!("r4", "5"),
             r"
         ssat r11, #8, r11
         ssat r10, #8, r10
@@ -344,8 +328,8 @@ macro_rules! requantize_2x4 {
         strb r9, [r2, #-2]
         strb r8, [r2, #-1]
         ",
-            keep!("r2", "s3", "16"),
-            keep!("r3", "s4", "20"),
+            keep!("r2", "3"),
+            keep!("r3", "4"),
             r"
         bne.w 2b
         b 7f
@@ -364,32 +348,32 @@ macro_rules! requantize_2x4 {
         it hi
         strbhi r9, [r2, #2]
     7:
-        ldr r0, [sp, #92]
-        ldr r2, [sp, #88]
-        ldr r1, [sp, #80]
+        ldr r0, [sp, #88]
+        ldr r2, [sp, #84]
+        ldr r1, [sp, #76]
         subs r0, #1
         beq 8f
-        str r0, [sp, #92]
+        str r0, [sp, #88]
         adds r4, #4
         add r4, r4, r1
         adds r5, r4, r1
         ",
-            keep!("r4", "s3", "16"),
-            keep!("r5", "s4", "20"),
+            keep!("r4", "3"),
+            keep!("r5", "4"),
             r"
         subs r5, #4
         ",
-            keep!("r5", "s5", "24"),
-            kept!("r0", "s6", "32"),
-            kept!("r1", "s2", "8"),
+            keep!("r5", "5"),
+            kept!("r0", "6"),
+            kept!("r1", "2"),
             r"
         add r0, r0, r2
         add r1, r1, r2
         ",
-            keep!("r0", "s6", "32"),
-            keep!("r1", "s2", "8"),
+            keep!("r0", "6"),
+            keep!("r1", "2"),
             r"
-        ldr r1, [sp, #28]
+        ldr r1, [sp, #32]
         b.w 2b
     8:
         "
@@ -400,7 +384,7 @@ macro_rules! requantize_2x4 {
 macro_rules! return_2x4 {
     () => {
         concat!(
-            kept!("r2", "s3", "16"),
+            kept!("r2", "3"),
             r"
         str r7, [r2]
         str r6, [r2, #4]

@@ -17,6 +17,8 @@ pub mod dsp_depthwise;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_elementwise;
 #[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_keep;
+#[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_pairs;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_pool;

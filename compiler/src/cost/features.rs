@@ -5,12 +5,11 @@
 //! itself; two calls of one key do the same kind of thing, so that one set of
 //! coefficients serves both.
 
+use tinyc_runtime::kernels::conv_tile::Gather;
 use tinyc_runtime::kernels::{
     avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense_tile, depthwise, depthwise_quad,
     depthwise_window, max_pool, sparse,
 };
-
-use tinyc_runtime::kernels::conv_tile::Gather;
 
 use crate::lower::Kernel;
 

@@ -32,6 +32,7 @@ macro_rules! text {
         unsafe { core::ffi::CStr::from_bytes_with_nul_unchecked(&TEXT) }
     }};
 }
+#[allow(unused_imports, reason = "not every firmware has texts of its own")]
 pub(crate) use text;
 
 /// An open file on the host's side.
