@@ -5,8 +5,8 @@ mod hand_made;
 
 use std::path::Path;
 
-use emitted::{cargo, cargo_output, expected, options, work_dir};
-use hand_made::{Net, branches, chain, zoo};
+use emitted::{cargo, link_firmware, options, work_dir};
+use hand_made::{Net, branches, chain, expected, zoo};
 use tinyc::codegen::{
     CodegenError, CrateFiles, EmitOptions, SelfTest, generate, package_name, preprocess, write,
 };
@@ -193,15 +193,8 @@ fn clippy_finds_nothing_and_every_public_item_has_docs() {
     }
 }
 
-/// Firmware that calls everything; its panic handler does not exist.
-const FIRMWARE: &str = r#"
-#![no_std]
-#![no_main]
-use chain_net::{ModelCell, argmax, input, output};
-static MODEL: ModelCell = ModelCell::new();
-unsafe extern "C" { safe fn tinyc_panic_path_exists() -> !; }
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! { tinyc_panic_path_exists() }
+/// Calls everything.
+const START: &str = r#"
 #[unsafe(no_mangle)]
 pub extern "C" fn _start(
     pixels: &[u8; input::BYTES],
@@ -218,7 +211,7 @@ pub extern "C" fn _start(
     *reals = model.infer_f32(values);
     model.input_slice(index).fill(3);
     PANIC;
-    argmax(model.output_slice(index))
+    chain_net::argmax(model.output_slice(index))
 }
 "#;
 
@@ -236,17 +229,7 @@ fn nothing_in_the_api_can_panic() {
         vec![Preprocess::MeanStd { mean: vec![10.0, 128.0], std: vec![8.0, 40.0], channel_axis: Some(3) }];
     let dir = work_dir("panic");
     write::write(&dir.join("chain_net"), &emit(&net, &options)).unwrap();
-    let manifest = "[package]\nname = \"firmware\"\nedition = \"2024\"\n[workspace]\n[profile.release]\n\
-        panic = \"abort\"\n[dependencies]\n\
-        chain_net = { path = \"../chain_net\", features = [\"self_test\", \"trace\"] }\n";
-    let firmware = dir.join("firmware");
-    std::fs::create_dir_all(firmware.join("src")).unwrap();
-    std::fs::write(firmware.join("Cargo.toml"), manifest).unwrap();
-    let build = |statement: &str| {
-        std::fs::write(firmware.join("src/main.rs"), FIRMWARE.replace("PANIC", statement)).unwrap();
-        let arguments = ["build", "--quiet", "--release", "--target", triple];
-        cargo_output(&firmware, &arguments)
-    };
+    let build = |statement: &str| link_firmware(&dir, triple, &START.replace("PANIC", statement));
     let output = build("");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // The check itself sees a panic path where there is one.

@@ -3,7 +3,7 @@
 
 mod hand_made;
 
-use hand_made::{Net, branches, geometries, residual};
+use hand_made::{Mutants, Net, branches, expected, geometries, residual};
 use tinyc::ir::QuantParams;
 use tinyc::lower::KernelSet;
 use tinyc::ops::Op;
@@ -226,12 +226,11 @@ fn rows_that_come_too_late_are_caught() {
 
 #[test]
 fn pushed_rows_that_are_lost_are_caught() {
-    let (mut caught, mut harmless) = (0, 0);
+    let mut mutants = Mutants::default();
     for seed in 0..4 {
         let mut net = residual(seed);
         let sample = net.sample();
-        let slices: Vec<&[i8]> = sample.iter().map(Vec::as_slice).collect();
-        let expected = reference::run(&net.module, &reference::inputs(&net.module, &slices));
+        let expected = expected(&net, &sample);
         let plans = plans(&net.module, KernelSet::Tiles).unwrap();
         let plan = least(&plans);
         let table = plan.pushed.as_ref().unwrap().table;
@@ -242,18 +241,10 @@ fn pushed_rows_that_are_lost_are_caught() {
                 mutant.row_tables[table].offsets[row] = offset;
                 let own = |kind: &BufferKind| matches!(kind, BufferKind::Row { values, row: r } if values.contains(&plan.inputs[0].value) && *r == row);
                 mutant.buffers.iter_mut().filter(|b| own(&b.kind)).for_each(|b| b.offset = offset);
-                if replay(&mutant).is_err() {
-                    assert!(verify(&mutant).is_err());
-                    caught += 1;
-                } else if verify(&mutant).is_ok() {
-                    harmless += 1;
-                    let found = Simulator::new(&mutant).run(&slices);
-                    for (codes, id) in found.iter().zip(&net.module.graph.outputs) {
-                        assert_eq!(codes, &expected[id].codes, "seed {seed}, row {row} at {offset}\n{plan}");
-                    }
-                }
+                let what = format!("seed {seed}, row {row} at {offset}");
+                mutants.judge(&mutant, &sample, &expected, &what);
             }
         }
     }
-    assert!(caught > 1000 && harmless > 50, "{caught} caught, {harmless} harmless");
+    assert!(mutants.caught > 1000 && mutants.harmless > 50, "{mutants:?}");
 }

@@ -6,8 +6,8 @@ mod hand_made;
 
 use std::path::{Path, PathBuf};
 
-use emitted::{cargo, cargo_output, expected, options, work_dir};
-use hand_made::{Net, chain, residual};
+use emitted::{cargo, link_firmware, options, work_dir};
+use hand_made::{Net, chain, expected, residual};
 use tinyc::codegen::{CodegenError, CrateFiles, EmitOptions, SelfTest, generate, write};
 use tinyc::compile::{Silent, compile};
 use tinyc::ir::Origin;
@@ -200,15 +200,8 @@ fn clippy_finds_nothing_and_every_public_item_has_docs() {
     }
 }
 
-/// Firmware that calls everything; its panic handler does not exist.
-const FIRMWARE: &str = r#"
-#![no_std]
-#![no_main]
-use chain_net::{ModelCell, input, output};
-static MODEL: ModelCell = ModelCell::new();
-unsafe extern "C" { safe fn tinyc_panic_path_exists() -> !; }
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! { tinyc_panic_path_exists() }
+/// Calls everything.
+const START: &str = r#"
 #[unsafe(no_mangle)]
 pub extern "C" fn _start(
     codes: &[i8; input::BYTES],
@@ -242,14 +235,7 @@ fn nothing_in_the_api_can_panic() {
     let options = with_pixels(&mut net);
     let dir = work_dir("pushed_panic");
     write::write(&dir.join("chain_net"), &emit(&net, &options).unwrap()).unwrap();
-    let manifest = "[package]\nname = \"pushed_firmware\"\nedition = \"2024\"\n[workspace]\n[profile.release]\n\
-        panic = \"abort\"\n[dependencies]\n\
-        chain_net = { path = \"../chain_net\", features = [\"self_test\", \"trace\"] }\n";
-    let firmware = dir.join("firmware");
-    std::fs::create_dir_all(firmware.join("src")).unwrap();
-    std::fs::write(firmware.join("Cargo.toml"), manifest).unwrap();
-    std::fs::write(firmware.join("src/main.rs"), FIRMWARE).unwrap();
-    let output = cargo_output(&firmware, &["build", "--quiet", "--release", "--target", triple]);
+    let output = link_firmware(&dir, triple, START);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -6,9 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tinyc::codegen::{EmitOptions, TargetFacts};
-use tinyc::verify::reference;
-
-use super::hand_made::Net;
 
 /// A crate for the host.
 pub fn options(package: &str) -> EmitOptions {
@@ -20,13 +17,6 @@ pub fn options(package: &str) -> EmitOptions {
         accuracy: None,
         ram: None,
     }
-}
-
-/// Codes of every output by the naive references.
-pub fn expected(net: &Net, sample: &[Vec<i8>]) -> Vec<Vec<i8>> {
-    let slices: Vec<&[i8]> = sample.iter().map(Vec::as_slice).collect();
-    let tensors = reference::run(&net.module, &reference::inputs(&net.module, &slices));
-    net.module.graph.outputs.iter().map(|v| tensors[v].codes.clone()).collect()
 }
 
 /// An empty folder.
@@ -54,4 +44,29 @@ pub fn cargo(dir: &Path, arguments: &[&str]) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cargo {arguments:?} in {}:\n{errors}", dir.display());
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// What firmware around an emitted crate `chain_net` begins with; its panic handler does
+/// not exist.
+const FIRMWARE: &str = r#"
+#![no_std]
+#![no_main]
+use chain_net::{ModelCell, input, output};
+static MODEL: ModelCell = ModelCell::new();
+unsafe extern "C" { safe fn tinyc_panic_path_exists() -> !; }
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! { tinyc_panic_path_exists() }
+"#;
+
+/// Links firmware with the crate `dir/chain_net`, which works only where nothing that
+/// `start` calls can panic.
+pub fn link_firmware(dir: &Path, triple: &str, start: &str) -> Output {
+    let manifest = "[package]\nname = \"firmware\"\nedition = \"2024\"\n[workspace]\n[profile.release]\n\
+        panic = \"abort\"\n[dependencies]\n\
+        chain_net = { path = \"../chain_net\", features = [\"self_test\", \"trace\"] }\n";
+    let firmware = dir.join("firmware");
+    std::fs::create_dir_all(firmware.join("src")).unwrap();
+    std::fs::write(firmware.join("Cargo.toml"), manifest).unwrap();
+    std::fs::write(firmware.join("src/main.rs"), format!("{FIRMWARE}{start}")).unwrap();
+    cargo_output(&firmware, &["build", "--quiet", "--release", "--target", triple])
 }

@@ -11,7 +11,10 @@ use tinyc::ops::conv::{Conv, Pads, Window};
 use tinyc::ops::pad::Pad;
 use tinyc::ops::pool::{Kind, Pool};
 use tinyc::ops::unary::Function;
+use tinyc::plan::Plan;
+use tinyc::plan::verify::{replay, verify};
 use tinyc::quant::{Given, LayerQuant, Multiplier, QuantTable};
+use tinyc::verify::{reference, simulate::Simulator};
 use tinyc::{Module, Ports};
 
 /// A module under construction; weights and biases are seeded random codes.
@@ -287,4 +290,35 @@ pub fn residual(seed: u64) -> Net {
     }
     net.output(x);
     net
+}
+
+/// Codes of every output by the naive references.
+pub fn expected(net: &Net, sample: &[Vec<i8>]) -> Vec<Vec<i8>> {
+    let slices: Vec<&[i8]> = sample.iter().map(Vec::as_slice).collect();
+    let tensors = reference::run(&net.module, &reference::inputs(&net.module, &slices));
+    net.module.graph.outputs.iter().map(|v| tensors[v].codes.clone()).collect()
+}
+
+/// What became of plans with rows in other places.
+#[derive(Debug, Default)]
+pub struct Mutants {
+    /// The replay sees a read of what was overwritten.
+    pub caught: usize,
+    /// Nobody has anything to say, and the bytes are right.
+    pub harmless: usize,
+}
+
+impl Mutants {
+    /// Checks that the verifier says what the replay says, and that where neither has
+    /// anything to say the outputs are the [`expected`] ones.
+    pub fn judge(&mut self, mutant: &Plan, sample: &[Vec<i8>], expected: &[Vec<i8>], what: &str) {
+        if replay(mutant).is_err() {
+            assert!(verify(mutant).is_err(), "{what}");
+            self.caught += 1;
+        } else if verify(mutant).is_ok() {
+            self.harmless += 1;
+            let slices: Vec<&[i8]> = sample.iter().map(Vec::as_slice).collect();
+            assert_eq!(Simulator::new(mutant).run(&slices), expected, "{what}\n{mutant}");
+        }
+    }
 }
