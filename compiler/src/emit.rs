@@ -5,7 +5,7 @@
 //! calibration data goes in but the quantization itself, so that a rebuild from the
 //! quantization file gives the same bytes without the data.
 
-use crate::codegen::{self, CodegenError, CrateFiles, EmitOptions, RamFacts, SelfTest, TargetFacts};
+use crate::codegen::{self, CodegenError, CrateFiles, EmitOptions, Part, RamFacts, SelfTest, TargetFacts};
 use crate::compile::{Compiled, input_specs};
 use crate::ir::layout::input_axis;
 use crate::ir::{Shape, ValueId};
@@ -48,10 +48,7 @@ pub fn emit_with(
 ) -> Result<CrateFiles, EmitError> {
     let options = EmitOptions {
         package: package.to_owned(),
-        target: TargetFacts {
-            name: target.name.clone(),
-            arch: target.arch.file_name().trim_end_matches(".rs").to_owned(),
-        },
+        target: facts(target),
         preprocessing: preprocessing(compiled),
         self_test: Some(self_test(compiled)?),
         accuracy: None,
@@ -60,6 +57,54 @@ pub fn emit_with(
     let mut files = codegen::generate(&compiled.plan, &compiled.module, &options)?;
     files.0.insert("model.quant.toml".to_owned(), compiled.quant_file.to_text().into_bytes());
     Ok(files)
+}
+
+/// A model of a crate with several.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    /// The name of its module.
+    pub name: &'a str,
+    /// The model.
+    pub compiled: &'a Compiled,
+    /// What is known of its RAM beside the arena.
+    pub ram: Option<RamFacts>,
+}
+
+/// Emits the crate `package` with several models, which share one arena. Each has its
+/// quantization beside its source, as `src/NAME/model.quant.toml`.
+///
+/// # Errors
+/// [`EmitError`]; two models of one name are one.
+pub fn emit_several<'a>(
+    models: &[Named<'a>],
+    target: &Target,
+    package: &str,
+) -> Result<CrateFiles, EmitError> {
+    let part = |model: &Named<'a>| -> Result<Part<'a>, EmitError> {
+        Ok(Part {
+            name: model.name.to_owned(),
+            plan: &model.compiled.plan,
+            module: &model.compiled.module,
+            preprocessing: preprocessing(model.compiled),
+            self_test: Some(self_test(model.compiled)?),
+            ram: model.ram,
+        })
+    };
+    let parts = models.iter().map(part).collect::<Result<Vec<_>, _>>()?;
+    let mut files = codegen::generate_several(package, &facts(target), &parts)?;
+    for model in models {
+        let text = model.compiled.quant_file.to_text();
+        files.0.insert(format!("src/{}/model.quant.toml", model.name), text.into_bytes());
+    }
+    Ok(files)
+}
+
+/// The chip as far as emitted code depends on it.
+fn facts(target: &Target) -> TargetFacts {
+    TargetFacts {
+        name: target.name.clone(),
+        arch: target.arch.file_name().trim_end_matches(".rs").to_owned(),
+    }
 }
 
 /// What was done to the samples, with channel axes as the crate's inputs lie.

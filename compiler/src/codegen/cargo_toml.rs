@@ -1,21 +1,34 @@
 //! The crate's Cargo.toml.
 
-use super::{EmitOptions, MARKER};
+use super::several::Emitted;
+use super::{EmitOptions, MARKER, TargetFacts};
 use crate::plan::Plan;
 
-/// The text of Cargo.toml.
+/// The text of Cargo.toml of a crate with one model.
 pub fn emit(plan: &Plan, options: &EmitOptions) -> String {
-    let description = format!("{}, compiled to int8 for {} by tinyc", plan.name, options.target.name);
-    let description = toml::Value::String(description.replace(|c: char| c.is_control(), " "));
-    let self_test = match options.self_test {
-        Some(_) => {
-            "# `Model::self_test`: one embedded sample with the bytes that it must give.\nself_test = []\n"
-        }
-        None => "",
-    };
     let rows = match plan.pushed {
         Some(_) => "\n[package.metadata.tinyc]\ninput = \"rows\"\n",
         None => "",
+    };
+    manifest(&plan.name, &options.package, &options.target, options.self_test.is_some(), rows)
+}
+
+/// The text of Cargo.toml of a crate with several models.
+pub fn several(parts: &[Emitted<'_>], package: &str, target: &TargetFacts) -> String {
+    let names: Vec<&str> = parts.iter().map(|part| part.plan.name.as_str()).collect();
+    let self_test = parts.iter().any(|part| part.options.self_test.is_some());
+    manifest(&names.join(" and "), package, target, self_test, "")
+}
+
+/// The text for models called `names`, with further tables of the package.
+fn manifest(names: &str, package: &str, target: &TargetFacts, self_test: bool, tables: &str) -> String {
+    let description = format!("{names}, compiled to int8 for {} by tinyc", target.name);
+    let description = toml::Value::String(description.replace(|c: char| c.is_control(), " "));
+    let self_test = match self_test {
+        true => {
+            "# `Model::self_test`: one embedded sample with the bytes that it must give.\nself_test = []\n"
+        }
+        false => "",
     };
     format!(
         r#"{MARKER}
@@ -26,7 +39,7 @@ edition = "2024"
 rust-version = "1.95"
 description = {description}
 publish = false
-{rows}
+{tables}
 [features]
 # Bounds checks in `runtime/view.rs`, which panic: for debugging on the host.
 checked = []
@@ -35,7 +48,6 @@ trace = []
 
 # A workspace of its own, so that it builds wherever it lies.
 [workspace]
-"#,
-        package = options.package,
+"#
     )
 }

@@ -1,9 +1,10 @@
 //! The crate's examples/run.rs: the model on the machine that builds it.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
 use super::ports::Ports;
+use super::several::Emitted;
 use super::tokens::{format, ident, inner_docs};
 use super::{CodegenError, EmitOptions};
 
@@ -19,28 +20,7 @@ pub fn emit(options: &EmitOptions, ports: &Ports) -> Result<String, CodegenError
         "without one are zeros. Prints the codes of each output.",
     ]);
     let package = ident(&options.package.replace('-', "_"));
-    let fills = ports.inputs.iter().map(|port| {
-        let access = format_ident!("{}_mut", port.module);
-        quote! {
-            if let Some(path) = files.next() {
-                for (code, byte) in model.#access().iter_mut().zip(std::fs::read(path)?) {
-                    *code = byte as i8;
-                }
-            }
-        }
-    });
-    let shows = ports.outputs.iter().map(|port| {
-        let (access, label) = (ident(&port.module), format!("{} = {{:?}}", port.module));
-        match ports.outputs.len() {
-            1 => quote!(println!(#label, model.run());),
-            _ => quote!(println!(#label, model.#access());),
-        }
-    });
-    let run = (ports.outputs.len() != 1).then(|| quote!(model.run();));
-    let body = match ports.inputs.iter().any(|port| port.rows.is_some()) {
-        true => rows(&package, ports),
-        false => quote!(#(#fills)* #run #(#shows)*),
-    };
+    let body = body(&quote!(#package), "", ports);
     format(quote! {
         #lines
         use #package::{Model, ModelCell};
@@ -57,17 +37,84 @@ pub fn emit(options: &EmitOptions, ports: &Ports) -> Result<String, CodegenError
     })
 }
 
+/// The text of examples/run.rs of a crate with several models.
+///
+/// # Errors
+/// [`CodegenError::Bug`] where the tokens do not parse.
+pub fn several(parts: &[Emitted<'_>], package: &str) -> Result<String, CodegenError> {
+    let lines = inner_docs(&[
+        "Runs each model once on this machine, one after the other on one arena:",
+        "`cargo run --release --example run [FILE..]`.",
+        "",
+        "Each FILE holds the int8 codes of an input, in the order of the models and of",
+        "their inputs; inputs without one are zeros. Prints the codes of each output.",
+    ]);
+    let package = ident(&package.replace('-', "_"));
+    let bodies = parts.iter().map(|part| {
+        let name = ident(&part.name);
+        let body = body(&quote!(#package::#name), &format!("{} ", part.name), &part.ports);
+        quote! {
+            {
+                let mut model = #package::#name::Model::new(arena);
+                #body
+            }
+        }
+    });
+    format(quote! {
+        #lines
+        use #package::{Arena, ArenaCell};
+
+        /// The arena lies in static memory, as it does in firmware: no stack, no heap, no `unsafe`.
+        static ARENA: ArenaCell = ArenaCell::new();
+
+        fn main() -> std::io::Result<()> {
+            let arena: &'static mut Arena = ARENA.take().ok_or(std::io::ErrorKind::ResourceBusy)?;
+            let mut files = std::env::args().skip(1);
+            #(#bodies)*
+            Ok(())
+        }
+    })
+}
+
+/// Fills the inputs of `model`, runs it, prints its outputs; `path` is where its items
+/// are, `label` stands in front of each output's name.
+fn body(path: &TokenStream, label: &str, ports: &Ports) -> TokenStream {
+    let fills = ports.inputs.iter().map(|port| {
+        let access = format_ident!("{}_mut", port.module);
+        quote! {
+            if let Some(path) = files.next() {
+                for (code, byte) in model.#access().iter_mut().zip(std::fs::read(path)?) {
+                    *code = byte as i8;
+                }
+            }
+        }
+    });
+    let shows = ports.outputs.iter().map(|port| {
+        let (access, label) = (ident(&port.module), format!("{label}{} = {{:?}}", port.module));
+        match ports.outputs.len() {
+            1 => quote!(println!(#label, model.run());),
+            _ => quote!(println!(#label, model.#access());),
+        }
+    });
+    let run = (ports.outputs.len() != 1).then(|| quote!(model.run();));
+    match ports.inputs.iter().any(|port| port.rows.is_some()) {
+        true => rows(path, label, ports),
+        false => quote!(#(#fills)* #run #(#shows)*),
+    }
+}
+
 /// Pushes the rows of a file.
-fn rows(package: &Ident, ports: &Ports) -> TokenStream {
+fn rows(path: &TokenStream, label: &str, ports: &Ports) -> TokenStream {
+    let only = format!("{label}output = {{output:?}}");
     let shows = match ports.outputs.as_slice() {
         [_] => quote! {
             if let Some(output) = model.push_row(&row) {
-                println!("output = {output:?}");
+                println!(#only);
             }
         },
         outputs => {
             let shows = outputs.iter().map(|port| {
-                let (access, label) = (ident(&port.module), format!("{} = {{:?}}", port.module));
+                let (access, label) = (ident(&port.module), format!("{label}{} = {{:?}}", port.module));
                 quote!(println!(#label, model.#access());)
             });
             quote! {
@@ -80,8 +127,8 @@ fn rows(package: &Ident, ports: &Ports) -> TokenStream {
     quote! {
         let frame = files.next().map(std::fs::read).transpose()?.unwrap_or_default();
         let mut frame = frame.into_iter();
-        for _ in 0..#package::input::ROWS {
-            let mut row = [0; #package::input::ROW_BYTES];
+        for _ in 0..#path::input::ROWS {
+            let mut row = [0; #path::input::ROW_BYTES];
             for (code, byte) in row.iter_mut().zip(&mut frame) {
                 *code = byte as i8;
             }

@@ -8,6 +8,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::CodegenError;
+use super::Place;
 use super::cascades;
 use super::names::{affine, grouped, plain, snake};
 use super::tokens::{docs, ident, number};
@@ -179,7 +180,11 @@ pub fn row_works(plan: &Plan) -> impl Iterator<Item = &RowWork> {
 }
 
 /// The `use` lines that the functions need.
-pub fn imports(plan: &Plan) -> TokenStream {
+pub fn imports(plan: &Plan, place: Place) -> TokenStream {
+    let (from, take_once) = match place {
+        Place::Crate => (quote!(runtime), Some(quote!(TakeOnce))),
+        Place::Module => (quote!(crate::runtime), None),
+    };
     let calls = || plan.steps.iter().flat_map(|s| s.work.calls());
     let mut kernels: Vec<&str> = calls().map(|c| family::family(&c.kernel).name).collect();
     kernels.extend(row_works(plan).map(cascades::kernel_name));
@@ -187,27 +192,27 @@ pub fn imports(plan: &Plan) -> TokenStream {
     kernels.dedup();
     if kernels.is_empty() {
         return quote!(
-            use runtime::view::{Arena, TakeOnce};
+            use #from::view::{Arena, #take_once};
         );
     }
     let rounds = calls().any(|c| family::params_text(&c.kernel).contains("Out {"));
     let out = rounds.then(|| {
         quote!(
-            use runtime::requant::Out;
+            use #from::requant::Out;
         )
     });
     let aligned = calls().any(|c| c.consts.bytes > 0).then(|| quote!(Aligned,));
     let kernels = kernels.into_iter().map(ident);
     let tables = (!plan.row_tables.is_empty()).then(|| {
         quote!(
-            use runtime::rows::RowTable;
+            use #from::rows::RowTable;
         )
     });
     quote! {
-        use runtime::kernels::{#(#kernels),*};
+        use #from::kernels::{#(#kernels),*};
         #out
         #tables
-        use runtime::view::{#aligned Arena, ArenaView, TakeOnce};
+        use #from::view::{#aligned Arena, ArenaView, #take_once};
     }
 }
 

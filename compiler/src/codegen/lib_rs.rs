@@ -1,4 +1,7 @@
-//! The crate's src/lib.rs.
+//! The source of a model: the crate's src/lib.rs, or a module of a crate with several.
+//!
+//! In: a plan, its module, its ports. Out: text. Invariant: where several models share a
+//! crate, each is the same code as alone, but that it borrows the arena which they share.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -10,12 +13,12 @@ use super::ports::{self, Port, Ports};
 use super::pushed;
 use super::tokens::{docs, format, ident, inner_docs, number};
 use super::weights::{self, self_test_input, self_test_output};
-use super::{CodegenError, EmitOptions};
+use super::{CodegenError, EmitOptions, Place};
 use crate::Module;
 use crate::plan::{ArenaRange, Cascade, Plan};
 use crate::samples::Preprocess;
 
-/// The text of src/lib.rs.
+/// The text of src/lib.rs, or of the model's module.
 ///
 /// # Errors
 /// [`CodegenError::Bug`] where the tokens do not parse.
@@ -24,17 +27,24 @@ pub fn emit(
     module: &Module,
     options: &EmitOptions,
     ports: &Ports,
+    place: Place,
 ) -> Result<String, CodegenError> {
     let layers = layers::layers(plan);
-    let head = head(plan, options);
-    let imports = layers::imports(plan);
-    let facts = facts(plan, options);
+    let head = match place {
+        Place::Crate => head(plan, options),
+        Place::Module => module_head(plan, ports),
+    };
+    let imports = layers::imports(plan, place);
+    let facts = facts(plan, options, place);
     let inputs = ports.inputs.iter().map(Port::input_module);
     let outputs = ports.outputs.iter().map(Port::output_module);
     let shortcuts = shortcuts(ports);
     let runs = runs(plan, &layers);
-    let model = model(plan, options, ports, &runs);
-    let code_of = ports::code_of(ports);
+    let model = model(plan, options, ports, &runs, place);
+    let rest = (place == Place::Crate).then(|| {
+        let (cell, argmax, code_of) = (model_cell(), argmax(), ports::code_of(ports));
+        quote!(#cell #argmax #code_of)
+    });
     let weights = weights_static(plan);
     let functions: Vec<TokenStream> = layers.iter().map(|l| l.function(module)).collect::<Result<_, _>>()?;
     let tables = cascades::tables(plan, module);
@@ -47,15 +57,13 @@ pub fn emit(
     });
     format(quote! {
         #head
-        #[allow(dead_code, unused_imports, reason = "sources are copied whole, whatever the model uses of them")]
-        mod runtime;
         #imports
         #facts
         #shortcuts
         #(#inputs)*
         #(#outputs)*
         #model
-        #code_of
+        #rest
         #weights
         #tables
         #(#orders)*
@@ -119,20 +127,50 @@ fn head(plan: &Plan, options: &EmitOptions) -> TokenStream {
         #![no_std]
         #![deny(unsafe_code, missing_docs)]
         #![allow(clippy::approx_constant, reason = "scales are measured numbers")]
+        #[allow(dead_code, unused_imports, reason = "sources are copied whole, whatever the model uses of them")]
+        mod runtime;
     }
 }
 
-fn facts(plan: &Plan, options: &EmitOptions) -> TokenStream {
+/// The head of a model that is one of several.
+fn module_head(plan: &Plan, ports: &Ports) -> TokenStream {
+    let lines = inner_docs(&[
+        format!("The neural network `{}` in int8.", plain(&plan.name)),
+        String::new(),
+        format!(
+            "It uses {} B of the arena that the models of this crate share, and {} B of",
+            grouped(plan.arena_bytes as u64),
+            grouped(plan.weights.len() as u64)
+        ),
+        "constants in flash.".to_string(),
+    ]);
+    let code_of = (!ports.inputs.is_empty()).then(|| quote!(code_of,));
+    quote! {
+        #lines
+        use crate::{ARENA_BYTES, #code_of};
+    }
+}
+
+fn facts(plan: &Plan, options: &EmitOptions, place: Place) -> TokenStream {
     let (name, target) = (&plan.name, &options.target.name);
     let (arena, weights) = (number(plan.arena_bytes), number(plan.weights.len()));
     let macs = Literal::u64_unsuffixed(plan.steps.iter().map(|s| s.macs).sum());
+    let own = match place {
+        Place::Crate => quote! {
+            /// The chip that it was compiled for.
+            pub const TARGET: &str = #target;
+            /// Bytes of RAM: the arena with inputs, outputs and everything between.
+            pub const ARENA_BYTES: usize = #arena;
+        },
+        Place::Module => quote! {
+            /// Bytes of the shared arena that it uses: inputs, outputs and everything between.
+            pub const USED_BYTES: usize = #arena;
+        },
+    };
     quote! {
         /// The model's name.
         pub const NAME: &str = #name;
-        /// The chip that it was compiled for.
-        pub const TARGET: &str = #target;
-        /// Bytes of RAM: the arena with inputs, outputs and everything between.
-        pub const ARENA_BYTES: usize = #arena;
+        #own
         /// Bytes of flash that weights and other constants take.
         pub const WEIGHT_BYTES: usize = #weights;
         /// Multiply-accumulates of one run.
@@ -169,14 +207,14 @@ fn weights_static(plan: &Plan) -> TokenStream {
     if plan.weights.is_empty() {
         return TokenStream::new();
     }
-    let file = weights::WEIGHTS.trim_start_matches("src/");
+    let file = weights::WEIGHTS;
     quote! {
         /// The constants of all layers, each layer's in the order in which its kernel reads.
         static WEIGHTS: Aligned<WEIGHT_BYTES> = Aligned(*include_bytes!(#file));
     }
 }
 
-fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>]) -> TokenStream {
+fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>], place: Place) -> TokenStream {
     let pushed = pushed::first(plan);
     let generic = match pushed {
         Some(_) => pushed::generic_surface(ports),
@@ -194,10 +232,11 @@ fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>]) ->
         Some(_) => (quote!(progress: Progress,), quote!(, progress: Progress::START)),
         None => (quote!(), quote!()),
     };
-    let state = docs(&[match pushed {
-        Some(_) => "The model's state: its arena, and how far the frame is.",
-        None => "The model's state: its arena.",
-    }]);
+    let [state, name, arena, new] = match place {
+        Place::Crate => owned(pushed.is_some(), &start),
+        Place::Module => borrowed(pushed.is_some(), &start),
+    };
+    let lifetime = (place == Place::Module).then(|| quote!(<'a>));
     let outputs = ports.outputs.iter().filter(|_| ports.outputs.len() > 1).map(|port| {
         let (name, module) = (ident(&port.module), ident(&port.module));
         let lines =
@@ -213,15 +252,14 @@ fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>]) ->
     let infer = if pushed.is_some() { pushed::infer(ports) } else { infer(ports) };
     quote! {
         #state
-        pub struct Model {
-            arena: Arena<ARENA_BYTES>,
+        pub struct #name {
+            arena: #arena,
             #progress
         }
 
-        impl Model {
+        impl #lifetime #name {
             #generic
-            /// A model of zeros, which lies in `.bss` if it is static.
-            pub const fn new() -> Model { Model { arena: Arena::new() #start } }
+            #new
             #(#inputs)*
             #run
             #(#outputs)*
@@ -229,7 +267,46 @@ fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>]) ->
             #traced
             #self_test
         }
+    }
+}
 
+/// Of a model that is its crate: what it is, its name, its arena, how it is made.
+fn owned(pushed: bool, start: &TokenStream) -> [TokenStream; 4] {
+    let state = docs(&[match pushed {
+        true => "The model's state: its arena, and how far the frame is.",
+        false => "The model's state: its arena.",
+    }]);
+    let new = quote! {
+        /// A model of zeros, which lies in `.bss` if it is static.
+        pub const fn new() -> Model { Model { arena: Arena::new() #start } }
+    };
+    [state, quote!(Model), quote!(Arena<ARENA_BYTES>), new]
+}
+
+/// The same of a model that shares its arena with others.
+fn borrowed(pushed: bool, start: &TokenStream) -> [TokenStream; 4] {
+    let state = docs(match pushed {
+        true => &[
+            "The model at work: it holds the arena that all models share, and how far the",
+            "frame is. No other model can run until it is dropped.",
+        ],
+        false => &[
+            "The model at work: it holds the arena that all models share. No other model can",
+            "run until it is dropped.",
+        ],
+    });
+    let new = quote! {
+        /// The model, in whatever state the arena is: it costs nothing to make one for
+        /// every run. Results are to be used, or copied, before another model takes the
+        /// arena.
+        pub const fn new(arena: &'a mut crate::Arena) -> Model<'a> { Model { arena: &mut arena.0 #start } }
+    };
+    [state, quote!(Model<'a>), quote!(&'a mut Arena<ARENA_BYTES>), new]
+}
+
+/// The cell of a model that is its crate.
+fn model_cell() -> TokenStream {
+    quote! {
         impl Default for Model {
             fn default() -> Self { Model::new() }
         }
@@ -251,7 +328,12 @@ fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>]) ->
         impl Default for ModelCell {
             fn default() -> Self { ModelCell::new() }
         }
+    }
+}
 
+/// The function over all outputs.
+pub fn argmax() -> TokenStream {
+    quote! {
         /// The position of the largest code, the first of equals; 0 where there is none.
         pub fn argmax(codes: &[i8]) -> usize {
             let mut best = (0, i8::MIN);

@@ -16,6 +16,7 @@ pub mod preprocess;
 mod pushed;
 mod readme;
 mod runtime;
+mod several;
 mod tokens;
 mod weights;
 pub mod write;
@@ -23,7 +24,8 @@ pub mod write;
 use std::collections::BTreeMap;
 
 pub use cascades::never_whole;
-pub use names::package_name;
+pub use names::{module_name, package_name};
+pub use several::{Part, generate_several};
 
 use crate::Module;
 use crate::plan::Plan;
@@ -113,6 +115,20 @@ pub enum CodegenError {
         /// One that works.
         suggestion: String,
     },
+    /// A module name that Rust or the crate would refuse.
+    #[error("'{given}' cannot be the module of a model: call it {suggestion}, for instance")]
+    ModuleName {
+        /// The name.
+        given: String,
+        /// One that works.
+        suggestion: String,
+    },
+    /// Two models of one name.
+    #[error("two models are called '{name}': give one of them another name")]
+    SameName {
+        /// The name.
+        name: String,
+    },
     /// An arch file that the runtime does not have.
     #[error("target '{target}' asks for arch '{arch}', which the runtime does not have: use one of {}", known.join(", "))]
     Arch {
@@ -150,22 +166,36 @@ pub enum CodegenError {
     Bug(String),
 }
 
-/// Emits a crate.
+/// Where a model's items stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the crate's root: the model is the crate, and its arena its own.
+    Crate,
+    /// In a module: the model is one of several, which share the root's arena.
+    Module,
+}
+
+/// Emits a crate with one model.
 ///
 /// # Errors
 /// [`CodegenError`], where options and plan do not fit each other.
 pub fn generate(plan: &Plan, module: &Module, options: &EmitOptions) -> Result<CrateFiles, CodegenError> {
-    let suggestion = package_name(&options.package);
-    if suggestion != options.package {
-        return Err(CodegenError::PackageName { given: options.package.clone(), suggestion });
-    }
+    check_package(&options.package)?;
     let ports = ports::Ports::of(plan, options)?;
     let mut files = CrateFiles::default();
-    runtime::emit(plan, &options.target, &mut files)?;
-    weights::emit(plan, options, &mut files)?;
+    runtime::emit(&[plan], &options.target, &mut files)?;
+    weights::emit(plan, options, "src", &mut files)?;
     files.add("Cargo.toml", cargo_toml::emit(plan, options));
-    files.add("src/lib.rs", lib_rs::emit(plan, module, options, &ports)?);
+    files.add("src/lib.rs", lib_rs::emit(plan, module, options, &ports, Place::Crate)?);
     files.add("examples/run.rs", example::emit(options, &ports)?);
     files.add("README.md", readme::emit(plan, options, &ports));
     Ok(files)
+}
+
+fn check_package(package: &str) -> Result<(), CodegenError> {
+    let suggestion = package_name(package);
+    if suggestion == package {
+        return Ok(());
+    }
+    Err(CodegenError::PackageName { given: package.to_owned(), suggestion })
 }

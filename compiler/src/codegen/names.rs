@@ -62,6 +62,17 @@ pub fn package_name(text: &str) -> String {
     if is_keyword || reserved.contains(&name.as_str()) { format!("{name}_model") } else { name }
 }
 
+/// A module name near to `text` for a model that is one of several: unchanged if it is
+/// one already.
+pub fn module_name(text: &str) -> String {
+    let name = snake(text);
+    let name = if name.starts_with(|c: char| c.is_ascii_digit()) { format!("model_{name}") } else { name };
+    // What the crate has at its root, and what paths may begin with.
+    let reserved = ["runtime", "core", "std", "alloc", "test", "proc_macro"];
+    let is_keyword = syn::parse_str::<syn::Ident>(&name).is_err();
+    if is_keyword || reserved.contains(&name.as_str()) { format!("{name}_model") } else { name }
+}
+
 /// Text for a doc comment in backticks: no line breaks, no backticks.
 pub fn plain(text: &str) -> String {
     text.chars()

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use super::EmitOptions;
 use super::layers::{is_view, peak};
 use super::names::{grouped, plain};
 use super::ports::{Port, Ports};
+use super::several::{self, Emitted};
+use super::{EmitOptions, TargetFacts};
 use crate::plan::{Plan, family};
 use crate::samples::Preprocess;
 
@@ -18,9 +19,82 @@ pub fn emit(plan: &Plan, options: &EmitOptions, ports: &Ports) -> String {
         options.target.name
     );
     facts(&mut text, plan, options, ports);
-    usage(&mut text, options, ports);
+    let package = options.package.replace('-', "_");
+    let _ = writeln!(
+        text,
+        "## Use\n\n```rust\nstatic MODEL: {package}::ModelCell = {package}::ModelCell::new();\n"
+    );
+    let _ = writeln!(text, "let model = MODEL.take().unwrap();");
+    usage(&mut text, &package, ports);
+    ends(&mut text, options.self_test.is_some());
+    let _ = writeln!(text, "## Layers\n");
     layers(&mut text, plan);
     text
+}
+
+/// The text of README.md of a crate with several models.
+pub fn several(parts: &[Emitted<'_>], package: &str, target: &TargetFacts) -> String {
+    let names: Vec<String> = parts.iter().map(|part| format!("`{}`", plain(&part.plan.name))).collect();
+    let mut text = format!(
+        "# {package}\n\nThe neural networks {} in int8, compiled for `{}` by tinyc, for one firmware: they share one arena\nand the runtime's code. `no_std`, no heap, no dependencies.\n\n",
+        names.join(", "),
+        target.name
+    );
+    let (arena, weights) = (several::arena_bytes(parts), several::weight_bytes(parts));
+    let each = |of: &dyn Fn(&Emitted<'_>) -> usize| {
+        let each = parts.iter().map(|part| format!("`{}` {}", part.name, grouped(of(part) as u64)));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let _ = writeln!(text, "| fact | value |\n|---|---|");
+    let _ = writeln!(
+        text,
+        "| RAM | {} B arena, that of the greatest ({}) |",
+        grouped(arena as u64),
+        each(&|part| part.plan.arena_bytes)
+    );
+    let facts_of = || parts.iter().filter_map(|part| part.options.ram);
+    if let Some(stack) = facts_of().map(|ram| ram.stack_bytes).max() {
+        let statics = facts_of().map(|ram| ram.static_bytes).sum::<u64>();
+        let _ = writeln!(
+            text,
+            "| RAM in all | {} B: the arena, {} B of stack at most, {} B of statics; computed from builds of each model alone with opt-level 3 and link-time optimisation |",
+            grouped(arena as u64 + stack + statics),
+            grouped(stack),
+            grouped(statics)
+        );
+    }
+    let _ = writeln!(
+        text,
+        "| flash | {} B of constants ({}), and the code, which they share |\n",
+        grouped(weights as u64),
+        each(&|part| part.plan.weights.len())
+    );
+    let library = package.replace('-', "_");
+    let _ = writeln!(
+        text,
+        "## Use\n\n```rust\nstatic ARENA: {library}::ArenaCell = {library}::ArenaCell::new();\n"
+    );
+    let _ = writeln!(text, "let arena = ARENA.take().unwrap();");
+    for part in parts {
+        let _ =
+            writeln!(text, "let mut {0} = {library}::{0}::Model::new(arena); // to its last use", part.name);
+    }
+    let _ = writeln!(
+        text,
+        "```\n\nA `Model` borrows the arena while it works, so that two never work at once: the borrow checker refuses it.\nMaking one costs nothing. What a model leaves in the arena is lost when another one begins: use or copy the\noutput before. A frame that is pushed row by row needs one `Model` from its first row to its last.\n"
+    );
+    ends(&mut text, parts.iter().any(|part| part.options.self_test.is_some()));
+    for part in parts {
+        let _ = writeln!(text, "## {}\n", part.name);
+        facts(&mut text, part.plan, &part.options, &part.ports);
+        let path = format!("{library}::{}", part.name);
+        let _ = writeln!(text, "```rust\nlet mut model = {path}::Model::new(arena);");
+        usage(&mut text, &path, &part.ports);
+        layers(&mut text, part.plan);
+        text.push('\n');
+    }
+    text.truncate(text.trim_end().len());
+    text + "\n"
 }
 
 fn facts(text: &mut String, plan: &Plan, options: &EmitOptions, ports: &Ports) {
@@ -75,16 +149,10 @@ fn preprocessing(port: &Port) -> String {
     }
 }
 
-fn usage(text: &mut String, options: &EmitOptions, ports: &Ports) {
-    let package = options.package.replace('-', "_");
-    let _ = writeln!(
-        text,
-        "## Use\n\n```rust\nstatic MODEL: {package}::ModelCell = {package}::ModelCell::new();\n"
-    );
-    let _ = writeln!(text, "let model = MODEL.take().unwrap();");
+/// What is done with a `model`, whose items are at `package`, to the end of the code block.
+fn usage(text: &mut String, package: &str, ports: &Ports) {
     if let Some(input) = ports.inputs.iter().find(|port| port.rows.is_some()) {
-        rows(text, &package, input, ports);
-        return ends(text, options);
+        return rows(text, package, input, ports);
     }
     for port in &ports.inputs {
         let _ = writeln!(text, "{package}::{0}::quantize(&values, model.{0}_mut());", port.module);
@@ -104,7 +172,6 @@ fn usage(text: &mut String, options: &EmitOptions, ports: &Ports) {
         let _ =
             writeln!(text, "A run overwrites {}: fill the input before every run.\n", overwritten.join(", "));
     }
-    ends(text, options);
 }
 
 /// How rows are pushed.
@@ -129,13 +196,13 @@ fn rows(text: &mut String, package: &str, input: &Port, ports: &Ports) {
 }
 
 /// What else there is.
-fn ends(text: &mut String, options: &EmitOptions) {
+fn ends(text: &mut String, self_test: bool) {
     let _ = writeln!(
         text,
         "On this machine: `cargo run --release --example run`. Features: `trace` hands out every"
     );
     let _ = writeln!(text, "layer's output, `checked` adds bounds checks for debugging on the host.");
-    if options.self_test.is_some() {
+    if self_test {
         let _ = writeln!(text, "`self_test` embeds one sample and its expected output: `model.self_test()`.");
     }
     text.push('\n');
@@ -148,7 +215,7 @@ fn ends(text: &mut String, options: &EmitOptions) {
 fn layers(text: &mut String, plan: &Plan) {
     let _ = writeln!(
         text,
-        "## Layers\n\n| layer | ONNX node | kernel | MACs | constants, B | live, B |\n|---|---|---|---|---|---|"
+        "| layer | ONNX node | kernel | MACs | constants, B | live, B |\n|---|---|---|---|---|---|"
     );
     for (index, step) in plan.steps.iter().enumerate() {
         let calls = step.work.calls();

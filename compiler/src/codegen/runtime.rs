@@ -1,6 +1,6 @@
-//! The runtime sources that a model needs, copied into the crate.
+//! The runtime sources that the models need, copied into the crate.
 //!
-//! In: the kernels of the plan and the chip's arch file. Out: `src/runtime/`.
+//! In: the kernels of the plans and the chip's arch file. Out: `src/runtime/`.
 //! Invariant: every file but the `mod.rs` files is the runtime's own text.
 
 use std::collections::BTreeSet;
@@ -10,7 +10,13 @@ use tinyc_runtime::sources::{ARCH, SOURCES, Source};
 use super::{CodegenError, CrateFiles, TargetFacts};
 use crate::plan::{Plan, family};
 
-const HEAD: &str = "//! Kernels of tinyc's runtime, those that this model needs.\n";
+/// The first line of the `mod.rs` files.
+fn head(models: usize) -> &'static str {
+    match models {
+        1 => "//! Kernels of tinyc's runtime, those that this model needs.\n",
+        _ => "//! Kernels of tinyc's runtime, those that these models need.\n",
+    }
+}
 
 /// The `target_arch` that a file of `arch/` is assembly for; `None` for plain Rust.
 fn machine(name: &str) -> Option<&'static str> {
@@ -18,11 +24,11 @@ fn machine(name: &str) -> Option<&'static str> {
     (!plain).then_some("arm")
 }
 
-/// Adds the runtime.
+/// Adds what any of the plans needs of the runtime.
 ///
 /// # Errors
 /// [`CodegenError::Arch`] for an arch file that does not exist.
-pub fn emit(plan: &Plan, target: &TargetFacts, files: &mut CrateFiles) -> Result<(), CodegenError> {
+pub fn emit(plans: &[&Plan], target: &TargetFacts, files: &mut CrateFiles) -> Result<(), CodegenError> {
     let arch = format!("arch/{}.rs", target.arch);
     if find(&arch).is_none() {
         let stem = |s: &Source| s.path.strip_prefix("arch/")?.strip_suffix(".rs").map(str::to_string);
@@ -32,12 +38,14 @@ pub fn emit(plan: &Plan, target: &TargetFacts, files: &mut CrateFiles) -> Result
             known: SOURCES.iter().filter_map(stem).collect(),
         });
     }
-    let kernels = plan.steps.iter().flat_map(|s| s.work.calls()).map(|c| family::family(&c.kernel).name);
+    let steps = plans.iter().flat_map(|plan| &plan.steps);
+    let kernels = steps.flat_map(|s| s.work.calls()).map(|c| family::family(&c.kernel).name);
     let mut needed: BTreeSet<String> = BTreeSet::new();
-    let by_rows = super::layers::row_works(plan).map(super::cascades::kernel_name);
+    let by_rows =
+        plans.iter().flat_map(|plan| super::layers::row_works(plan)).map(super::cascades::kernel_name);
     let mut open: Vec<String> = kernels.chain(by_rows).map(|name| format!("kernels/{name}.rs")).collect();
     open.push("view.rs".to_string());
-    if !plan.row_tables.is_empty() {
+    if plans.iter().any(|plan| !plan.row_tables.is_empty()) {
         open.push("rows.rs".to_string());
     }
     while let Some(path) = open.pop() {
@@ -50,7 +58,7 @@ pub fn emit(plan: &Plan, target: &TargetFacts, files: &mut CrateFiles) -> Result
         files.add(format!("src/runtime/{path}"), source.text);
         needed.insert(path);
     }
-    modules(&needed, &target.arch, files);
+    modules(&needed, &target.arch, head(plans.len()), files);
     Ok(())
 }
 
@@ -59,10 +67,10 @@ fn find(path: &str) -> Option<&'static Source> {
 }
 
 /// The `mod.rs` files.
-fn modules(needed: &BTreeSet<String>, arch: &str, files: &mut CrateFiles) {
+fn modules(needed: &BTreeSet<String>, arch: &str, head: &str, files: &mut CrateFiles) {
     let mut tops: BTreeSet<&str> = BTreeSet::new();
-    let mut kernels = String::from(HEAD) + "\n";
-    let mut arches = format!("{HEAD}//! The primitives of `{arch}`, which the chip asks for.\n\n");
+    let mut kernels = String::from(head) + "\n";
+    let mut arches = format!("{head}//! The primitives of `{arch}`, which the chip asks for.\n\n");
     for path in needed {
         let stem = path.trim_end_matches(".rs");
         match stem.split_once('/') {
@@ -78,7 +86,7 @@ fn modules(needed: &BTreeSet<String>, arch: &str, files: &mut CrateFiles) {
         }
         tops.insert(stem.split('/').next().unwrap_or(stem));
     }
-    let mut root = String::from(HEAD) + "\n";
+    let mut root = String::from(head) + "\n";
     for top in &tops {
         let allow = if *top == "view" { "#[allow(unsafe_code)]\n" } else { "" };
         root += &format!("{allow}pub mod {top};\n");

@@ -3,8 +3,8 @@
 use super::{CodegenError, CrateFiles, EmitOptions};
 use crate::plan::{IoPlan, Plan};
 
-/// Path of the weights.
-pub const WEIGHTS: &str = "src/weights.bin";
+/// File name of the weights.
+pub const WEIGHTS: &str = "weights.bin";
 
 /// File name of the sample's codes of an input.
 pub fn self_test_input(index: usize) -> String {
@@ -16,23 +16,28 @@ pub fn self_test_output(index: usize) -> String {
     format!("self_test_output_{index}.bin")
 }
 
-/// Adds the binary files.
+/// Adds the binary files to a folder of the crate.
 ///
 /// # Errors
 /// [`CodegenError::SelfTest`] where the sample does not fit the model.
-pub fn emit(plan: &Plan, options: &EmitOptions, files: &mut CrateFiles) -> Result<(), CodegenError> {
+pub fn emit(
+    plan: &Plan,
+    options: &EmitOptions,
+    folder: &str,
+    files: &mut CrateFiles,
+) -> Result<(), CodegenError> {
     if !plan.weights.is_empty() {
-        files.add(WEIGHTS, plan.weights.clone());
+        files.add(format!("{folder}/{WEIGHTS}"), plan.weights.clone());
     }
     if let Some(sample) = &options.self_test {
         check(&sample.inputs, &plan.inputs)?;
         check(&sample.outputs, &plan.outputs)?;
         let bytes = |codes: &[i8]| codes.iter().map(|&c| c as u8).collect::<Vec<u8>>();
         for (index, codes) in sample.inputs.iter().enumerate() {
-            files.add(format!("src/{}", self_test_input(index)), bytes(codes));
+            files.add(format!("{folder}/{}", self_test_input(index)), bytes(codes));
         }
         for (index, codes) in sample.outputs.iter().enumerate() {
-            files.add(format!("src/{}", self_test_output(index)), bytes(codes));
+            files.add(format!("{folder}/{}", self_test_output(index)), bytes(codes));
         }
     }
     Ok(())
