@@ -6,7 +6,7 @@ mod hand_made;
 use hand_made::{Mutants, Net, expected, geometries, residual};
 use tinyc::Module;
 use tinyc::ir::QuantParams;
-use tinyc::lower::KernelSet;
+use tinyc::lower::{Kernel, KernelSet};
 use tinyc::ops::Op;
 use tinyc::ops::conv::{Pads, Window};
 use tinyc::ops::pool::{Kind, Pool};
@@ -143,6 +143,33 @@ fn parts_that_are_not_the_fullest_run_faster() {
     let mixed = plans.iter().find(|plan| units(plan, 0) < units(plan, 2)).unwrap();
     assert_eq!(mixed.arena_bytes, plans.iter().map(|plan| plan.arena_bytes).min().unwrap());
     check(&mut net, mixed, 0);
+}
+
+#[test]
+fn strips_are_as_long_as_rows_and_the_fullest_moment_allow() {
+    // Five pixels are two pairs and one over, so a strip of more pairs is memory for nothing:
+    // a pair of 64 channels takes 256 B widened to 16 bits. The layer of 3 x 3 has the fullest
+    // moment with one pair already (five columns of 3 x 64 inputs), and the layer before it
+    // has room for both of its pairs.
+    let mut net = Net::new("narrow", 1);
+    let x = net.input("x", &[1, 24, 5, 64], q());
+    let first = net.conv("first", x, 1, 1, 1, 64);
+    let second = net.conv("second", first, 3, 1, 1, 64);
+    net.output(second);
+    let plans = plans(&net.module, KernelSet::Tiles);
+    let strips = |plan: &Plan| {
+        plan.steps.iter().find_map(|step| match &step.work {
+            Work::Rows(work) if step.name == "first" => match work.call.kernel {
+                Kernel::ConvTile(params) => Some((params.strip, work.call.scratch.bytes)),
+                _ => None,
+            },
+            _ => None,
+        })
+    };
+    let found: Vec<(usize, usize)> = plans.iter().filter_map(strips).collect();
+    assert_eq!(found.first(), Some(&(2, 512)), "{found:?}");
+    assert!(found.iter().all(|(strip, _)| *strip <= 2), "{found:?}");
+    check(&mut net, &plans[0], 0);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tinyc_runtime::kernels::{
 
 use super::Kernel;
 use super::sweep::Walk;
-use crate::ops::conv::lower_tile::with_strip;
+use crate::ops::conv::lower_tile::with_row_strip;
 
 /// How a kernel works row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,7 +189,7 @@ impl Kernel {
     /// than `strip_bytes` where it can choose.
     pub fn for_steps(&self, units: usize, strip_bytes: usize) -> Kernel {
         match self {
-            Kernel::ConvTile(p) => Kernel::ConvTile(with_strip(*p, strip_bytes)),
+            Kernel::ConvTile(p) => Kernel::ConvTile(with_row_strip(*p, strip_bytes)),
             Kernel::DepthwiseQuad(p) => Kernel::DepthwiseQuad(depthwise_quad::Params { rows: units, ..*p }),
             other => *other,
         }

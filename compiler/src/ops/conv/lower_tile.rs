@@ -93,9 +93,18 @@ pub fn pack(params: conv_tile::Params, bias: &[i32], layer: &LayerQuant) -> (con
 }
 
 /// With the longest strips that take at most `bytes` of scratch and that equal parts of
-/// a row need.
+/// the pixels that lie in one run need: of the whole tensor where pixels know no rows.
 pub fn with_strip(params: conv_tile::Params, bytes: usize) -> conv_tile::Params {
-    let pairs = if params.pointwise() { params.out_h * params.out_w } else { params.out_w } / 2;
+    let pixels = if params.pointwise() { params.out_h * params.out_w } else { params.out_w };
+    strip_of(params, pixels / 2, bytes)
+}
+
+/// As [`with_strip`], for a kernel that is called on rows, which lie anywhere.
+pub fn with_row_strip(params: conv_tile::Params, bytes: usize) -> conv_tile::Params {
+    strip_of(params, params.out_w / 2, bytes)
+}
+
+fn strip_of(params: conv_tile::Params, pairs: usize, bytes: usize) -> conv_tile::Params {
     let of = |strip| conv_tile::Params { strip, ..params };
     let most = match params.gather() {
         Gather::Pixels | Gather::Shared => pairs.max(1),

@@ -14,7 +14,7 @@ use super::layout::{Layout, layout};
 use super::order::{Event, Shape, events};
 use super::pack::{Placed, pack, profile};
 use super::problem::{Kind, Problem};
-use super::relax::relaxed;
+use super::relax::{longer_strips, relaxed};
 use crate::cost;
 use crate::lower::{Kernel, KernelSet};
 
@@ -150,6 +150,14 @@ pub fn candidates(problem: &Problem, kernels: KernelSet, effort: Effort) -> Vec<
     let faster = found.par_iter().filter_map(|c| relaxed(problem, &ways, c, kernels));
     let faster: Vec<Candidate> = faster.filter(fits).collect();
     found.extend(faster);
+    // Longer strips are never slower, though the estimate may not tell: they take the place
+    // of shorter ones where they need hardly more.
+    let stretched = |c: Candidate| {
+        let most = c.placed.total_bytes + c.placed.total_bytes / 1000;
+        let longer = longer_strips(problem, &c, c.bound_bytes, kernels).filter(fits);
+        longer.filter(|l| l.placed.total_bytes <= most && l.cycles <= c.cycles).unwrap_or(c)
+    };
+    let found: Vec<Candidate> = front(found).into_par_iter().map(stretched).collect();
     let repacked = |c: &Candidate| {
         let placed = pack(&c.layout.items, effort.looks, ROUNDS);
         let stopped = Stopped { looks: placed.stopped, ..c.stopped };

@@ -2,14 +2,16 @@
 //!
 //! In: a [`Candidate`] and the [`Way`]s that there are to do the layers' work. Out: the
 //! same cuts with, for each segment, the fastest way that needs no more than the
-//! candidate's fullest moment. Invariant: what passes between segments is whole, so that
-//! the peak of one does not depend on how another is run.
+//! candidate's fullest moment, and with strips of windows as long as such moments leave
+//! room for. Invariant: what passes between segments is whole, so that the peak of one
+//! does not depend on how another is run; private bytes do not change the order.
 
 use super::choose::{Candidate, Way, cycles, evaluate};
 use super::cuts::peak;
 use super::order::{Event, needed_units, segment, segments};
+use super::pack::profile;
 use super::problem::{Kind, Problem};
-use crate::lower::KernelSet;
+use crate::lower::{Kernel, KernelSet};
 
 /// The faster candidate; `None` where every segment has its fastest way already.
 pub fn relaxed(
@@ -47,4 +49,37 @@ pub fn relaxed(
         }
     }
     changed.then(|| evaluate(problem, candidate.cuts.clone(), mixed, kernels, candidate.stopped))
+}
+
+/// With strips of windows of as many private bytes as `bound_bytes` leaves them; `None`
+/// where that changes nothing.
+pub fn longer_strips(
+    problem: &Problem,
+    candidate: &Candidate,
+    bound_bytes: usize,
+    kernels: KernelSet,
+) -> Option<Candidate> {
+    let live = profile(&candidate.layout.items);
+    let mut room = vec![usize::MAX; problem.steps.len()];
+    // Event `i` is moment `i + 1`.
+    for (event, live) in candidate.events.iter().zip(&live[1..]) {
+        if let Event::Rows(step, _) = event {
+            room[*step] = room[*step].min(bound_bytes.saturating_sub(*live));
+        }
+    }
+    let mut way = candidate.way.clone();
+    let mut changed = false;
+    for (step, room) in room.into_iter().enumerate().filter(|(_, room)| *room < usize::MAX) {
+        let Some(driven @ Kernel::ConvTile(_)) = way.driven[step] else { continue };
+        let units = way.units[step];
+        let own: usize = way.scratch[step].iter().sum();
+        let longer = driven.for_steps(units, own + room);
+        let bytes = longer.row_scratch_bytes(units);
+        if bytes > own && bytes <= own + room {
+            way.driven[step] = Some(longer);
+            way.scratch[step] = vec![bytes];
+            changed = true;
+        }
+    }
+    changed.then(|| evaluate(problem, candidate.cuts.clone(), way, kernels, candidate.stopped))
 }
