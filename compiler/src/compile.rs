@@ -90,6 +90,14 @@ pub enum ScaleSource {
     Synthetic,
 }
 
+impl ScaleSource {
+    /// Whether the accuracy that comes of them is a guess.
+    #[must_use]
+    pub fn is_guess(&self) -> bool {
+        *self == ScaleSource::Synthetic
+    }
+}
+
 /// A model ready to be emitted.
 #[derive(Debug, Clone)]
 pub struct Compiled {
@@ -113,6 +121,18 @@ pub struct Compiled {
     pub scales: ScaleSource,
     /// Outputs against the float oracle; empty where there were no samples.
     pub quality: Vec<OutputQuality>,
+    /// Those of the module's notes that say how the plan was found.
+    pub plan_notes: Vec<String>,
+}
+
+impl Compiled {
+    /// Takes another plan of the same module; what it computes is the same.
+    pub fn take(&mut self, chosen: Chosen) {
+        let Chosen { plan, choices, curve, notes } = chosen;
+        self.module.notes.retain(|note| !self.plan_notes.contains(note));
+        self.module.notes.extend(notes.iter().cloned());
+        (self.plan, self.choices, self.curve, self.plan_notes) = (plan, choices, curve, notes);
+    }
 }
 
 /// Why a model cannot be compiled.
@@ -227,7 +247,7 @@ pub fn compile(
     };
     let flash_bytes = |plan: &Plan| Footprint::of(plan).flash_bytes();
     let Chosen { plan, choices, curve, notes } = strategy::choose(&module, options.asked(), &flash_bytes)?;
-    module.notes.extend(notes);
+    module.notes.extend(notes.iter().cloned());
     let quality = match &used {
         Some(samples) if scales != ScaleSource::Synthetic => {
             let count = samples.len().min(QUALITY_SAMPLES);
@@ -265,7 +285,19 @@ pub fn compile(
     };
     let quant_file = QuantFile::record(&module, header);
     let opt = options.opt;
-    Ok(Compiled { source, module, plan, choices, opt, curve, quant_file, preprocess, scales, quality })
+    Ok(Compiled {
+        source,
+        module,
+        plan,
+        choices,
+        opt,
+        curve,
+        quant_file,
+        preprocess,
+        scales,
+        quality,
+        plan_notes: notes,
+    })
 }
 
 /// Tells which inputs a layout of their own does not serve: their first layer copies

@@ -27,6 +27,7 @@ pub mod plan;
 pub mod quant;
 pub mod report;
 pub mod samples;
+pub mod several;
 pub mod stack;
 pub mod target;
 pub mod verify;

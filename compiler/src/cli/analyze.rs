@@ -20,7 +20,7 @@ use tinyc::verify::quality;
 use super::build::{BudgetArgs, real_samples};
 use super::output::{print, print_json};
 use super::progress::Bar;
-use super::shared::{QuantArgs, print_notes, ram_facts};
+use super::shared::{QuantArgs, only, print_notes, ram_facts};
 
 /// Samples on which each layer is compared with the float oracle.
 const SAMPLES: usize = 32;
@@ -29,7 +29,8 @@ const SAMPLES: usize = 32;
 #[derive(Debug, Args)]
 pub struct AnalyzeArgs {
     /// The model: an .onnx file
-    model: PathBuf,
+    #[arg(required = true, value_name = "MODEL")]
+    model: Vec<PathBuf>,
     /// Also say whether it fits a chip: a name that `tinyc targets` lists, or a .toml file
     #[arg(long, value_name = "NAME|FILE")]
     target: Option<String>,
@@ -54,12 +55,13 @@ pub struct AnalyzeArgs {
 
 /// Runs the verb.
 pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
+    let model = only("analyze", &args.model)?;
     let target = args.target.as_deref().map(Target::lookup).transpose()?;
     let limits = target.as_ref().map(|target| args.budgets.budgets().limits(target)).unwrap_or_default();
     let options = CompileOptions { limits, ..args.quant.options(target.as_ref())? };
     let bar = Bar::default();
     let mut imported: Option<Module> = None;
-    let compiled = compile(&args.model, &options, &bar, &mut |_, module| {
+    let compiled = compile(model, &options, &bar, &mut |_, module| {
         // The first call shows the module as imported.
         imported.get_or_insert_with(|| module.clone());
     })?;
@@ -67,7 +69,7 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let samples = match compiled.scales {
         // What synthetic inputs show is no error that anyone will meet.
         ScaleSource::Synthetic => None,
-        _ => real_samples(&args.model, &options, &compiled)?,
+        _ => real_samples(model, &options, &compiled)?,
     };
     let layers = match &samples {
         Some(samples) => {
@@ -93,7 +95,7 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let report = AnalyzeReport::new(
         &compiled,
         &Analyzed {
-            model: &args.model,
+            model,
             imported: imported.as_ref().unwrap_or(&compiled.module),
             layers: &layers,
             curve: &curve,

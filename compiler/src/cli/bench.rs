@@ -18,13 +18,14 @@ use tinyc::verify::quality::input_codes;
 use super::build::{BudgetArgs, real_samples};
 use super::output::{print, print_json};
 use super::progress::Bar;
-use super::shared::{QuantArgs, print_notes};
+use super::shared::{QuantArgs, only, print_notes};
 
 /// Arguments of `tinyc bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// The model: an .onnx file
-    model: PathBuf,
+    #[arg(required = true, value_name = "MODEL")]
+    model: Vec<PathBuf>,
     /// The chip: a name that `tinyc targets` lists, or a .toml file
     #[arg(long, value_name = "NAME|FILE")]
     target: String,
@@ -42,18 +43,19 @@ pub struct BenchArgs {
 
 /// Runs the verb.
 pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
+    let model = only("bench", &args.model)?;
     let target = Target::lookup(&args.target)?;
     // Read before anything slow runs.
     let older = args.compare.as_deref().map(older).transpose()?;
     let limits = args.budgets.budgets().limits(&target);
     let options = CompileOptions { limits, ..args.quant.options(Some(&target))? };
     let bar = Bar::default();
-    let compiled = compile(&args.model, &options, &bar, &mut |_, _| {})?;
+    let compiled = compile(model, &options, &bar, &mut |_, _| {})?;
     print_notes(&compiled);
-    let input = real_samples(&args.model, &options, &compiled)?
+    let input = real_samples(model, &options, &compiled)?
         .map(|samples| input_codes(&compiled.module, &samples, 0).concat());
     let mut report = bench(&compiled, &target, input, &FirmwareOptions::default(), &bar)
-        .with_context(|| format!("cannot measure {}", args.model.display()))?;
+        .with_context(|| format!("cannot measure {}", model.display()))?;
     report.comparison = older.map(|older| Comparison::new(&older, &report));
     if args.json {
         print_json(&report)?;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
+use tinyc::Module;
 use tinyc::codegen::{self, CodegenError};
 use tinyc::compile::{CompileOptions, Compiled, compile, input_specs, model_name};
 use tinyc::emit::emit_with;
@@ -19,6 +20,7 @@ use tinyc::report::{Budgets, BuildReport, FileRow, Footprint, memory};
 use tinyc::samples::{SampleFile, Samples, find_beside};
 use tinyc::target::{Budget, Target};
 
+use super::build_several;
 use super::output::{note, print, print_json};
 use super::progress::Bar;
 use super::shared::{QuantArgs, print_notes, ram_facts};
@@ -29,32 +31,34 @@ const IMPORT: &str = "import";
 /// Arguments of `tinyc build`.
 #[derive(Debug, Args)]
 pub struct BuildArgs {
-    /// The model: an .onnx file
-    model: PathBuf,
+    /// The model: an .onnx file. Several, which never run at once, share one arena: each is
+    /// called after its file, or NAME with NAME=FILE
+    #[arg(required = true, value_name = "MODEL")]
+    pub model: Vec<PathBuf>,
     /// The chip: a name that `tinyc targets` lists, or a .toml file
     #[arg(long, value_name = "NAME|FILE")]
-    target: String,
+    pub target: String,
     /// Folder of the crate; an earlier build in it is replaced
     /// [default: MODEL-TARGET in the current folder]
     #[arg(short, long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
     /// Name of the crate [default: that of the model file]
     #[arg(long)]
-    name: Option<String>,
+    pub name: Option<String>,
     #[command(flatten)]
-    budgets: BudgetArgs,
+    pub budgets: BudgetArgs,
     #[command(flatten)]
-    quant: QuantArgs,
+    pub quant: QuantArgs,
     /// Also build firmware for the target and compute its deepest stack and its
     /// RAM in all (needs cargo and the Rust target)
     #[arg(long)]
-    stack: bool,
+    pub stack: bool,
     /// Print the IR on standard error after a pass, or after `import`; can be repeated
     #[arg(long, value_name = "PASS")]
-    dump_ir_after: Vec<String>,
+    pub dump_ir_after: Vec<String>,
     /// Print JSON for machines (docs/json.md)
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// The shares of the chip's memories.
@@ -77,16 +81,16 @@ impl BudgetArgs {
 
 /// Runs the verb.
 pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
+    let [model] = &args.model[..] else { return build_several::run(args) };
     let target = Target::lookup(&args.target)?;
-    let package = package(&args.model, args.name.as_deref())?;
+    let package = match &args.name {
+        Some(name) => package(name)?,
+        None => codegen::package_name(&model_name(model)),
+    };
     check_passes(&args.dump_ir_after)?;
     let budgets = args.budgets.budgets();
     let options = CompileOptions { limits: budgets.limits(&target), ..args.quant.options(Some(&target))? };
-    let compiled = compile(&args.model, &options, &Bar::default(), &mut |pass, module| {
-        if args.dump_ir_after.iter().any(|wanted| wanted == pass) {
-            note(format_args!("after {pass}:\n{}", text_of(&module.graph, &module.quant)));
-        }
-    })?;
+    let compiled = compile(model, &options, &Bar::default(), &mut |pass, module| dump(args, pass, module))?;
     print_notes(&compiled);
     memory::check(
         &Footprint::of_chosen(&compiled.plan, &compiled.curve),
@@ -97,15 +101,14 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
 
     let ram = args.stack.then(|| ram_facts(&compiled, &target)).transpose()?;
     let files = emit_with(&compiled, &target, &package, ram.as_ref().map(|(facts, _)| *facts))?;
-    let out_dir =
-        args.out.clone().unwrap_or_else(|| format!("{}-{}", model_name(&args.model), target.name).into());
+    let out_dir = args.out.clone().unwrap_or_else(|| format!("{}-{}", model_name(model), target.name).into());
     codegen::write::write(&out_dir, &files)?;
     let rows: Vec<FileRow> =
         files.0.iter().map(|(path, text)| FileRow { path: path.clone(), bytes: text.len() as u64 }).collect();
     let report = BuildReport::new(
         &compiled,
         &Emitted {
-            model: &args.model,
+            model,
             target: &target,
             budgets: &budgets,
             package: &package,
@@ -135,9 +138,15 @@ pub fn real_samples(
     Ok(Some(Samples::bind(SampleFile::open(&path)?, &specs, &compiled.quant_file.preprocess)?))
 }
 
-/// The crate's name: as asked for, or as near to the file's name as cargo allows.
-fn package(model: &Path, name: Option<&str>) -> anyhow::Result<String> {
-    let Some(name) = name else { return Ok(codegen::package_name(&model_name(model))) };
+/// Prints the module on standard error if it is to be seen after a pass.
+pub fn dump(args: &BuildArgs, pass: &str, module: &Module) {
+    if args.dump_ir_after.iter().any(|wanted| wanted == pass) {
+        note(format_args!("after {pass}:\n{}", text_of(&module.graph, &module.quant)));
+    }
+}
+
+/// The crate's name as asked for.
+pub fn package(name: &str) -> anyhow::Result<String> {
     let suggestion = codegen::package_name(name);
     if suggestion != name {
         bail!(CodegenError::PackageName { given: name.to_owned(), suggestion });
@@ -145,7 +154,8 @@ fn package(model: &Path, name: Option<&str>) -> anyhow::Result<String> {
     Ok(suggestion)
 }
 
-fn check_passes(wanted: &[String]) -> anyhow::Result<()> {
+/// Whether the passes exist after which the IR is to be printed.
+pub fn check_passes(wanted: &[String]) -> anyhow::Result<()> {
     let known: Vec<&str> = std::iter::once(IMPORT).chain(PIPELINE.iter().map(|pass| pass.name)).collect();
     match wanted.iter().find(|name| !known.contains(&name.as_str())) {
         Some(name) => bail!("there is no pass '{name}' for --dump-ir-after; there are: {}", known.join(", ")),

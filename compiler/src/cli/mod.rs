@@ -3,8 +3,10 @@
 mod analyze;
 mod bench;
 mod build;
+mod build_several;
 mod lists;
 mod output;
+mod per_model;
 mod progress;
 mod shared;
 mod validate;

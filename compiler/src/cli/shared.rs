@@ -1,7 +1,8 @@
 //! Arguments that several verbs share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use clap::Args;
 use tinyc::Feed;
 use tinyc::codegen::RamFacts;
@@ -19,72 +20,113 @@ use tinyc::verify::emulator::FirmwareOptions;
 use tinyc::verify::worst_case::worst_case;
 
 use super::output::note;
+use super::per_model::{Bare, Of, checked};
 use super::progress::Bar;
 
-/// What decides the integers.
+/// What decides the integers. Of several models, `NAME=VALUE` is for one of them.
 #[derive(Debug, Args)]
 pub struct QuantArgs {
     /// Calibration samples: .npz, .npy or a folder of them, first axis the sample
-    /// [default: MODEL.calib.npz beside the model]
-    #[arg(long, value_name = "FILE|DIR")]
-    calib: Option<PathBuf>,
+    /// [default: MODEL.calib.npz beside the model]. Of several models, this and the options
+    /// below take NAME=VALUE for one of them
+    #[arg(long, value_name = "FILE|DIR", value_hint = clap::ValueHint::AnyPath)]
+    calib: Vec<String>,
     /// Rebuild from a recorded quantization (model.quant.toml) instead of calibrating
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["calib", "method", "mean", "std", "codes", "input_layout"])]
-    quant: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    quant: Vec<String>,
     /// How ranges are chosen: min-max, percentile or percentile:99.9
-    #[arg(long, value_name = "METHOD")]
-    method: Option<Method>,
+    #[arg(long, value_name = "METHOD", value_parser = checked::<Method>)]
+    method: Vec<String>,
     /// Samples are fed as (x - MEAN) / STD: one value, or one a channel, comma-separated
     #[arg(long, value_name = "X[,X..]", allow_hyphen_values = true)]
-    mean: Option<String>,
+    mean: Vec<String>,
     /// See --mean
     #[arg(long, value_name = "X[,X..]")]
-    std: Option<String>,
+    std: Vec<String>,
     /// Samples already hold the model's input codes
-    #[arg(long, conflicts_with_all = ["mean", "std"])]
-    codes: bool,
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    codes: Vec<String>,
     /// How the crate's inputs lie: onnx (as the model file says) or channels-last (as cameras
     /// deliver them), for all inputs or NAME=LAYOUT for one; samples stay as they are
     #[arg(long, value_name = "[NAME=]LAYOUT", value_delimiter = ',')]
     input_layout: Vec<String>,
     /// Take a final softmax off: the crate returns logits
-    #[arg(long)]
-    no_softmax: bool,
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    no_softmax: Vec<String>,
     /// Leave channels in that are never read or always one code (the outputs are the same)
-    #[arg(long)]
-    keep_dead_channels: bool,
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    keep_dead_channels: Vec<String>,
     /// What the layers' kernels are chosen for: speed (the fastest that fit the budgets),
     /// balanced (no more constants than the weights), size
-    #[arg(long, value_name = "GOAL", default_value_t)]
-    opt: Opt,
+    #[arg(long, value_name = "GOAL", default_value = "balanced", value_parser = checked::<Opt>)]
+    opt: Vec<String>,
     /// RAM against speed: fast, balanced, min, or auto, which is the fastest plan that fits
     /// the RAM budget
-    #[arg(long, value_name = "STRATEGY", default_value_t)]
-    ram_strategy: Strategy,
+    #[arg(long, value_name = "STRATEGY", default_value = "auto", value_parser = checked::<Strategy>)]
+    ram_strategy: Vec<String>,
     /// How the input comes: whole, or in rows, which are pushed one by one, so that all of
     /// it never lies in RAM
-    #[arg(long, value_name = "FORM", default_value_t)]
-    input: Feed,
+    #[arg(long, value_name = "FORM", default_value = "whole", value_parser = checked::<Feed>)]
+    input: Vec<String>,
 }
 
 impl QuantArgs {
     /// As options of the library, with the kernels that suit the target and its
     /// default budgets.
     pub fn options(&self, target: Option<&Target>) -> anyhow::Result<CompileOptions> {
+        self.options_of(Of::Only, target)
+    }
+
+    /// The same for one of several models.
+    pub fn options_of(&self, of: Of<'_>, target: Option<&Target>) -> anyhow::Result<CompileOptions> {
+        let file = |option, given| of.value(option, given, Bare::Refused);
+        let (calib, quant) = (file("--calib", &self.calib)?, file("--quant", &self.quant)?);
+        let mean = of.value("--mean", &self.mean, Bare::ForAll)?;
+        let std = of.value("--std", &self.std, Bare::ForAll)?;
+        let codes = of.flag("--codes", &self.codes)?;
+        let method = of.parsed("--method", &self.method)?;
+        let layouts: Vec<String> = of
+            .values("--input-layout", &self.input_layout, Bare::ForAllWithEquals)?
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let with_quant = [
+            ("--calib", calib.is_some()),
+            ("--method", method.is_some()),
+            ("--mean", mean.is_some()),
+            ("--std", std.is_some()),
+            ("--codes", codes),
+            ("--input-layout", !layouts.is_empty()),
+        ];
+        if let (Some(file), Some((option, _))) = (quant, with_quant.iter().find(|(_, given)| *given)) {
+            bail!("--quant {file} holds what {option} decides: leave one of them out");
+        }
         Ok(CompileOptions {
-            calib: self.calib.clone(),
-            quant: self.quant.clone(),
-            preprocess: Preprocess::from_options(self.mean.as_deref(), self.std.as_deref(), self.codes)?,
-            method: self.method,
-            layouts: InputLayouts::from_options(&self.input_layout).map_err(anyhow::Error::msg)?,
-            no_softmax: self.no_softmax,
-            keep_dead_channels: self.keep_dead_channels,
+            calib: calib.map(PathBuf::from),
+            quant: quant.map(PathBuf::from),
+            preprocess: Preprocess::from_options(mean, std, codes)?,
+            method,
+            layouts: InputLayouts::from_options(&layouts).map_err(anyhow::Error::msg)?,
+            no_softmax: of.flag("--no-softmax", &self.no_softmax)?,
+            keep_dead_channels: of.flag("--keep-dead-channels", &self.keep_dead_channels)?,
             kernels: target.map_or_else(KernelSet::default, |target| target.arch.kernels()),
-            opt: self.opt,
-            strategy: self.ram_strategy,
-            feed: self.input,
+            opt: of.parsed("--opt", &self.opt)?.unwrap_or_default(),
+            strategy: of.parsed("--ram-strategy", &self.ram_strategy)?.unwrap_or_default(),
+            feed: of.parsed("--input", &self.input)?.unwrap_or_default(),
             limits: target.map(|target| Budgets::default().limits(target)).unwrap_or_default(),
         })
+    }
+}
+
+/// The one model of a verb that takes no more.
+pub fn only<'a>(verb: &str, models: &'a [PathBuf]) -> anyhow::Result<&'a Path> {
+    match models {
+        [model] => Ok(model),
+        _ => bail!(
+            "tinyc {verb} takes one model, and there are {}: name them one by one; in the crate that \
+             `tinyc build` makes of several, each computes the same bytes as alone",
+            models.len()
+        ),
     }
 }
 

@@ -13,13 +13,14 @@ use tinyc::verify::validate::{ValidateOptions, emulated_core, validate_compiled}
 
 use super::output::{note, print, print_json};
 use super::progress::Bar;
-use super::shared::{QuantArgs, print_notes};
+use super::shared::{QuantArgs, only, print_notes};
 
 /// Arguments of `tinyc validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
     /// The ONNX model
-    model: PathBuf,
+    #[arg(required = true, value_name = "MODEL")]
+    model: Vec<PathBuf>,
     /// The microcontroller (see `tinyc targets`), or a TOML file that describes one
     #[arg(long, value_name = "NAME")]
     target: String,
@@ -52,6 +53,7 @@ pub struct ValidateArgs {
 
 /// `tinyc validate`: exit code 1 where bytes differ.
 pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
+    let model = only("validate", &args.model)?;
     let target = Target::lookup(&args.target)?;
     let mut options = ValidateOptions::new(target, &args.data);
     options.compile = args.quant.options(Some(&options.target))?;
@@ -69,10 +71,10 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         };
     }
     let bar = Bar::default();
-    let compiled = compile(&args.model, &options.compile, &bar, &mut |_, _| {})?;
+    let compiled = compile(model, &options.compile, &bar, &mut |_, _| {})?;
     print_notes(&compiled);
     let report = validate_compiled(&compiled, &options, &bar)
-        .with_context(|| format!("cannot validate {}", args.model.display()))?;
+        .with_context(|| format!("cannot validate {}", model.display()))?;
     // Whoever closed standard output still learns of a difference.
     let printed = if args.json { print_json(&report) } else { print(&report) };
     if let Some(difference) = &report.first_difference {

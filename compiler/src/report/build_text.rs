@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::build::BuildReport;
+use super::build::{BuildReport, FileRow};
 use super::choices;
 use super::memory::MemoryUse;
 use super::short;
@@ -18,7 +18,26 @@ const LABEL: usize = 10;
 impl fmt::Display for BuildReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} for {} ({})", self.model, self.target, self.part)?;
-        let mut line = |label: &str, text: String| writeln!(f, "  {label:LABEL$}{text}");
+        self.facts(f, true)?;
+        line(f, "verdict", if self.fits { "fits" } else { "does not fit" })?;
+        self.crate_text(f)
+    }
+}
+
+/// A labelled line.
+pub(super) fn line(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
+    writeln!(f, "  {label:LABEL$}{text}")
+}
+
+impl BuildReport {
+    /// What is known of the model, a line each; where it is `alone` on the chip also how
+    /// much of it it may use.
+    pub(super) fn facts(&self, f: &mut fmt::Formatter<'_>, alone: bool) -> fmt::Result {
+        let verdict = |memory: &MemoryUse| match alone {
+            true => format!("; {}", verdict(memory)),
+            false => String::new(),
+        };
+        let mut line = |label: &str, text: String| line(f, label, &text);
         line(
             "layers",
             format!(
@@ -31,7 +50,7 @@ impl fmt::Display for BuildReport {
         line(
             "flash",
             format!(
-                "{} = weights {} + code about {}; {}",
+                "{} = weights {} + code about {}{}",
                 format_bytes(self.flash.needed_bytes),
                 format_bytes(self.weights_bytes),
                 format_bytes(self.code_bytes_estimate),
@@ -45,7 +64,7 @@ impl fmt::Display for BuildReport {
         line(
             "RAM",
             format!(
-                "{} arena, peak at {peak} (lower bound {}); {}",
+                "{} arena, peak at {peak} (lower bound {}){}",
                 format_bytes(self.arena_bytes),
                 format_bytes(self.live_bound_bytes),
                 verdict(&self.ram)
@@ -73,13 +92,9 @@ impl fmt::Display for BuildReport {
         if let Some(text) = self.dead_channels.text() {
             line("dead", text)?;
         }
-        line("scales", self.scales_text())?;
-        line("verdict", if self.fits { "fits" } else { "does not fit" }.to_owned())?;
-        self.crate_text(f)
+        line("scales", self.scales_text())
     }
-}
 
-impl BuildReport {
     fn stack_text(&self) -> String {
         match (self.stack_bytes, self.static_bytes, self.ram_bytes) {
             (Some(stack), Some(statics), Some(ram)) => format!(
@@ -107,12 +122,7 @@ impl BuildReport {
 
     /// The crate's files, and how to use it.
     fn crate_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total: u64 = self.files.iter().map(|file| file.bytes).sum();
-        writeln!(f, "\n{}/ ({} files, {})", self.out_dir, self.files.len(), format_bytes(total))?;
-        let width = self.files.iter().map(|file| file.path.len()).max().unwrap_or(0);
-        for file in &self.files {
-            writeln!(f, "  {:width$}  {:>11}", file.path, format_bytes(file.bytes))?;
-        }
+        files_text(f, &self.out_dir, &self.files)?;
         let library = self.package.replace('-', "_");
         writeln!(f, "\n  {} = {{ path = {:?} }}", self.package, self.out_dir)?;
         if let Some(rows) = self.input_rows {
@@ -137,6 +147,17 @@ impl BuildReport {
             ),
         }
     }
+}
+
+/// The files of a crate.
+pub(super) fn files_text(f: &mut fmt::Formatter<'_>, out_dir: &str, files: &[FileRow]) -> fmt::Result {
+    let total: u64 = files.iter().map(|file| file.bytes).sum();
+    writeln!(f, "\n{out_dir}/ ({} files, {})", files.len(), format_bytes(total))?;
+    let width = files.iter().map(|file| file.path.len()).max().unwrap_or(0);
+    for file in files {
+        writeln!(f, "  {:width$}  {:>11}", file.path, format_bytes(file.bytes))?;
+    }
+    Ok(())
 }
 
 /// "within 419,430 B (80 % of 524,288)", or how much it is over.

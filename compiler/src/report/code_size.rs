@@ -46,7 +46,14 @@ const TABLE: &[CodeSize] = &[
 /// that the plan calls, and each call. Weights are not counted.
 #[must_use]
 pub fn estimate_bytes(plan: &Plan) -> u64 {
-    estimate(plan.steps.iter().flat_map(|step| step.work.calls()).map(|call| family(&call.kernel).name))
+    estimate_together(&[plan])
+}
+
+/// The same for several plans in one firmware, which share the kernels.
+#[must_use]
+pub fn estimate_together(plans: &[&Plan]) -> u64 {
+    let steps = plans.iter().flat_map(|plan| &plan.steps);
+    estimate(steps.flat_map(|step| step.work.calls()).map(|call| family(&call.kernel).name))
 }
 
 /// The estimate for calls of these families, one name a call.

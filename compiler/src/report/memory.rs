@@ -53,6 +53,21 @@ impl Footprint {
         Self { smallest_bytes: need.smallest_bytes.min(least.unwrap_or(u64::MAX)), ..need }
     }
 
+    /// The footprint of several plans in one firmware, never two of which run at once:
+    /// the sum of their constants, the code that they share, the greatest arena.
+    #[must_use]
+    pub fn together(plans: &[&Plan]) -> Self {
+        let greatest = plans.iter().rev().max_by_key(|plan| plan.arena_bytes);
+        let alone = greatest.map(|plan| Self::of(plan));
+        Self {
+            weights_bytes: plans.iter().map(|plan| plan.weights.len() as u64).sum(),
+            code_bytes: code_size::estimate_together(plans),
+            arena_bytes: alone.as_ref().map_or(0, |need| need.arena_bytes),
+            smallest_bytes: alone.as_ref().map_or(0, |need| need.smallest_bytes),
+            peak_step: alone.and_then(|need| need.peak_step),
+        }
+    }
+
     /// Weights and code.
     #[must_use]
     pub fn flash_bytes(&self) -> u64 {
@@ -205,7 +220,11 @@ fn regions(target: &Target) -> String {
 
 /// The target with the least RAM, then the least flash, that fits. Targets
 /// without a clock are no chips and do not count.
-fn smallest_that_fits<'a>(need: &Footprint, budgets: &Budgets, targets: &'a [Target]) -> Option<&'a Target> {
+pub(crate) fn smallest_that_fits<'a>(
+    need: &Footprint,
+    budgets: &Budgets,
+    targets: &'a [Target],
+) -> Option<&'a Target> {
     targets
         .iter()
         .filter(|t| t.clock_hz.is_some())

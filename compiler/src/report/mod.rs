@@ -17,6 +17,7 @@ pub mod memory;
 pub mod memory_map;
 pub mod memory_map_svg;
 mod memory_map_text;
+pub mod several;
 mod stack_path;
 pub mod traffic;
 
@@ -26,6 +27,7 @@ pub use choices::{ChoiceRow, PassedOver};
 pub use dead_channels::{DeadChannelsRow, DeadLayerRow};
 pub use memory::{Budgets, Footprint, MemoryUse, OverBudget};
 pub use memory_map::MemoryMap;
+pub use several::{SeveralReport, TogetherRow};
 pub use stack_path::StackFrame;
 
 /// Characters of a layer's name that text shows.

@@ -43,6 +43,9 @@ fn every_printed_field_is_documented() {
     let model = fixture("digits/model.onnx");
     let build = ["build", &model, "--target", "stm32f411", "-o", text(&out), "--json"];
     documented("build", &tinyc(&build).ok());
+    let other = fixture("residual/model.onnx");
+    let several = ["build", &model, &other, "--target", "stm32f411", "-o", text(&out), "--json"];
+    documented("build", &tinyc(&several).ok());
     documented("analyze", &tinyc(&["analyze", &model, "--target", "stm32f411", "--json"]).ok());
     documented("targets", &tinyc(&["targets", "--json"]).ok());
     documented("supported-ops", &tinyc(&["supported-ops", "--json"]).ok());

@@ -6,6 +6,7 @@ mod bad_input;
 mod build;
 mod closed;
 mod json_docs;
+mod several;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
