@@ -3,6 +3,7 @@
 //! In: geometry, or a table of places. Out: views of rows, or ranges of taps.
 //! Invariant: what is returned lies inside the input; everything else is padding.
 
+use super::arch;
 use super::view::{ArenaView, Bytes};
 
 /// The `KH` input rows of a step, from row `first_row` on, `dilation` rows
@@ -25,6 +26,24 @@ pub fn window<'a, const KH: usize>(
         row += dilation as isize;
     }
     window
+}
+
+/// Fills `window` as [`window`] does, in a loop that is small and ends with it.
+#[inline(always)]
+pub fn fill<'a>(
+    window: &mut [Option<Bytes<'a>>],
+    input: Bytes<'a>,
+    row_bytes: usize,
+    first_row: isize,
+    dilation: usize,
+    rows: usize,
+) {
+    let mut row = first_row as usize;
+    for slot in window {
+        // A row above the input is a large number.
+        *slot = if row < rows { Some(input.sub(row * row_bytes, row_bytes)) } else { None };
+        row = arch::opaque_count(row.wrapping_add(dilation));
+    }
 }
 
 /// The first position (row or column) of output position `index`'s window;
@@ -50,6 +69,16 @@ pub fn taps(first: isize, dilation: usize, kernel: usize, size: usize) -> Taps {
     // Without a tap inside there is no position to speak of; zero is harmless.
     let position = if end > begin { at(begin) as usize } else { 0 };
     Taps { begin, end, position }
+}
+
+/// The same for `dilation` 1, of columns that follow each other, without a loop.
+#[inline(always)]
+pub fn inside(first: isize, count: usize, size: usize) -> Taps {
+    let last = count as isize;
+    let begin = first.wrapping_neg().max(0).min(last);
+    let end = (size as isize).wrapping_sub(first).max(begin).min(last);
+    let position = if end > begin { first.wrapping_add(begin) as usize } else { 0 };
+    Taps { begin: begin as usize, end: end as usize, position }
 }
 
 /// The taps of a window that lie inside the input.

@@ -83,6 +83,6 @@ sources! {
     "kernels/strides.rs" needs [],
     "kernels/window.rs" needs ["rows.rs", "view.rs"],
     "requant.rs" needs [],
-    "rows.rs" needs ["view.rs"],
+    "rows.rs" needs [ARCH, "view.rs"],
     "view.rs" needs [],
 }

@@ -130,11 +130,11 @@ fn check_conv(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, out_c: usize) -> f6
     let scratch_len = conv_tile::scratch_bytes(&p);
     let got = guarded(&input, h.out * w.out * out_c, |input, output| {
         let scratch = Bytes::from_mut(&mut scratch.0[..scratch_len]);
-        with_kernel_rows!(h.kernel, conv_tile::run, &p, blob.consts(), input, output, scratch)
+        with_kernel_rows!(h.kernel, conv_tile::run, &p.layer(), blob.consts(), input, output, scratch)
     });
     let rows = (h.out, h.out, w.out * out_c);
     let rows = guarded_rows([(&input, h.size)], rows, scratch_len, |[input], output, part, scratch| {
-        conv_tile::run_rows::<15, 3>(&p, blob.consts(), input, output, part, scratch);
+        conv_tile::run_rows::<15, 3>(&p.layer(), blob.consts(), input, output, part, scratch);
     });
     assert_eq!(rows, got, "{p:?}");
     let mut expected = Vec::new();
@@ -232,7 +232,7 @@ fn conv_tile_pointwise_in_place() {
         let arena = Bytes::from_mut(&mut bytes);
         let output = arena.sub(0, pixels * out_c);
         let scratch = Bytes::from_mut(&mut scratch.0[..conv_tile::scratch_bytes(&p)]);
-        conv_tile::run::<1>(&p, blob.consts(), arena, output, scratch);
+        conv_tile::run::<1>(&p.layer(), blob.consts(), arena, output, scratch);
         for pixel in 0..pixels {
             for oc in 0..out_c {
                 let products = (0..in_c)
@@ -355,7 +355,7 @@ fn depthwise_quad_equals_plain_loops() {
         let rows = (h.out, h.out, w.out * channels);
         let rows = guarded_rows([(&input, h.size)], rows, scratch_len, |[input], output, part, scratch| {
             for y in part.0..part.0 + part.1 {
-                depthwise_quad::run_rows::<3>(&p, blob.consts(), input, output, (y, 1), scratch);
+                depthwise_quad::run_rows(&p, blob.consts(), input, output, (y, 1), scratch);
             }
         });
         assert_eq!(rows, got, "{p:?}");

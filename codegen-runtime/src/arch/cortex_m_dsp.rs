@@ -49,3 +49,22 @@ pub fn requantize(acc: i32, m: i32, k: u32, out: Out) -> i8 {
     }
     code.max(out.lo).min(out.hi) as i8
 }
+
+/// See [`super::portable::opaque`].
+#[inline(always)]
+pub fn opaque<T>(params: &T) -> &T {
+    let mut pointer: *const T = params;
+    // SAFETY: no instruction at all: the pointer is the one that it was.
+    unsafe {
+        asm!("/* {0} */", inout(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+        &*pointer
+    }
+}
+
+/// See [`super::portable::opaque_count`].
+#[inline(always)]
+pub fn opaque_count(mut count: usize) -> usize {
+    // SAFETY: no instruction at all: the count is the one that it was.
+    unsafe { asm!("/* {0} */", inout(reg) count, options(pure, nomem, nostack, preserves_flags)) };
+    count
+}

@@ -19,14 +19,14 @@ use super::portable::{Part, STRIP_COLUMNS};
 
 /// See [`super::portable::depthwise_3x3`].
 #[inline(always)]
-pub fn depthwise_3x3<const STRIDE: usize>(part: Part<'_, RowPair<'_>>) {
+pub fn depthwise_3x3(stride: usize, part: Part<'_, RowPair<'_>>) {
     let Part { pairs, strip, inside: (first, inside), consts, out, channels, .. } = part;
     let Part { out_row, rows, columns, zero_point, .. } = part;
     if rows == 0 || columns == 0 {
         return;
     }
-    let last_pair = rows.div_ceil(2) * STRIDE;
-    let read = columns.next_multiple_of(2) * STRIDE + 3 - STRIDE;
+    let last_pair = rows.div_ceil(2) * stride;
+    let read = columns.next_multiple_of(2) * stride + 3 - stride;
     let strip = strip.pointer(0, 16 * (last_pair * STRIP_COLUMNS + read));
     let range = pairs.as_ptr_range();
     let mut work = Work {
@@ -47,7 +47,7 @@ pub fn depthwise_3x3<const STRIDE: usize>(part: Part<'_, RowPair<'_>>) {
     // SAFETY: of each pair's rows four codes a column, of the strip 16 bytes a pair and
     // column, of the output four bytes a pixel, and all constants are accessed: resolved
     // above and in `RowPair::new`.
-    unsafe { if STRIDE == 1 { stride_1(&mut work) } else { stride_2(&mut work) } }
+    unsafe { if stride == 1 { stride_1(&mut work) } else { stride_2(&mut work) } }
 }
 
 // Products of outputs $a, below it $b, with words of the strip; P = (w0, w1) and

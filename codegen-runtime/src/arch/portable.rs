@@ -17,6 +17,21 @@ pub use super::portable_winograd::{
     winograd_block_bytes, winograd_input, winograd_output, winograd_products,
 };
 
+/// Parameters as a value that the compiler knows nothing of, where a file for an
+/// instruction set can hide it: a kernel that gets them is made once for all layers,
+/// and not once more for what it knows of each.
+#[inline(always)]
+pub fn opaque<T>(params: &T) -> &T {
+    params
+}
+
+/// A count that the compiler knows nothing of, where a file for an instruction set can
+/// hide it: loops that take little of the time are not unrolled.
+#[inline(always)]
+pub fn opaque_count(count: usize) -> usize {
+    count
+}
+
 /// `N` dot products of the same `len` activations with `N` runs of int8
 /// weights that start `stride` bytes apart, as wrapping 32-bit sums.
 #[inline(always)]
@@ -270,18 +285,18 @@ pub struct Part<'a, Pair> {
     pub zero_point: i32,
 }
 
-/// A 3 x 3 depthwise convolution with stride `STRIDE` (1 or 2), requantized with
+/// A 3 x 3 depthwise convolution with stride 1 or 2, requantized with
 /// `k = 0` and saturated to int8. Of four channels everything is read before their
 /// outputs are written.
 #[inline(always)]
-pub fn depthwise_3x3<const STRIDE: usize>(part: Part<'_, RowPair<'_>>) {
+pub fn depthwise_3x3(stride: usize, part: Part<'_, RowPair<'_>>) {
     for group in 0..part.channels.div_ceil(4) {
         let channel = (4 * group).min(part.channels - 4);
         pair_rows(&part, channel);
         for y in 0..part.rows {
             for x in 0..part.columns {
                 let out = part.out.sub(y * part.out_row + x * part.channels + channel, 4);
-                window::<STRIDE>(&part, part.consts.sub(group * 68, 68), (y, x), out);
+                window(stride, &part, part.consts.sub(group * 68, 68), (y, x), out);
             }
         }
     }
@@ -305,7 +320,8 @@ fn pair_rows(part: &Part<'_, RowPair<'_>>, channel: usize) {
 
 /// Four channels of an output.
 #[inline(always)]
-fn window<const STRIDE: usize>(
+fn window(
+    stride: usize,
     part: &Part<'_, RowPair<'_>>,
     consts: Consts<'_>,
     (y, x): (usize, usize),
@@ -315,7 +331,7 @@ fn window<const STRIDE: usize>(
         let mut acc = consts.i32_at(4 * channel);
         for ky in 0..3 {
             for kx in 0..3 {
-                let (row, column) = (y * STRIDE + ky, x * STRIDE + kx);
+                let (row, column) = (y * stride + ky, x * stride + kx);
                 let element = (row / 2 * STRIP_COLUMNS + column) * 8 + 2 * channel + row % 2;
                 let weight = i32::from(consts.i8_at(32 + 4 * (3 * ky + kx) + channel));
                 acc = acc.wrapping_add(i32::from(part.strip.get_i16(element)) * weight);

@@ -161,6 +161,97 @@ impl Params {
             && self.out_h == self.in_h
             && self.out_w == self.in_w
     }
+
+    /// Whether [`Params::layer`] has room for all of it.
+    pub const fn fits(&self) -> bool {
+        let (step, strip) = self.strip_bytes(self.strip);
+        let sizes = self.in_h | self.in_w | self.in_c | self.out_h | self.out_w | self.out_c;
+        let window = self.kernel_h | self.kernel_w | self.stride_h | self.stride_w;
+        let places = self.pad_top | self.pad_left | self.dilation_h | self.dilation_w;
+        let tiles = step | strip | self.column_bytes() | self.strip;
+        (sizes | window | places | tiles) <= u16::MAX as usize
+    }
+
+    /// As the kernel takes it, if it [fits](Params::fits).
+    pub const fn layer(&self) -> Layer {
+        let (tile_step, strip_bytes) = self.strip_bytes(self.strip);
+        Layer {
+            in_h: self.in_h as u16,
+            in_w: self.in_w as u16,
+            in_c: self.in_c as u16,
+            out_h: self.out_h as u16,
+            out_w: self.out_w as u16,
+            out_c: self.out_c as u16,
+            kernel_h: self.kernel_h as u16,
+            kernel_w: self.kernel_w as u16,
+            stride_h: self.stride_h as u16,
+            stride_w: self.stride_w as u16,
+            pad_top: self.pad_top as u16,
+            pad_left: self.pad_left as u16,
+            dilation_h: self.dilation_h as u16,
+            dilation_w: self.dilation_w as u16,
+            strip: self.strip as u16,
+            words: self.words() as u16,
+            column_bytes: self.column_bytes() as u16,
+            tile_step: tile_step as u16,
+            strip_bytes: strip_bytes as u16,
+            copied: self.copied() as u16,
+            gather: self.gather(),
+            pointwise: self.pointwise(),
+            pad_code: self.pad_code,
+            dual: self.dual,
+            shifts: self.shifts,
+            zero_point: self.out.zero_point as i8,
+            lo: self.out.lo as i8,
+            hi: self.out.hi as i8,
+        }
+    }
+}
+
+/// A convolution as the kernel takes it: [`Params`] in few bytes, and what follows from
+/// them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layer {
+    in_h: u16,
+    in_w: u16,
+    in_c: u16,
+    out_h: u16,
+    out_w: u16,
+    out_c: u16,
+    kernel_h: u16,
+    kernel_w: u16,
+    stride_h: u16,
+    stride_w: u16,
+    pad_top: u16,
+    pad_left: u16,
+    dilation_h: u16,
+    dilation_w: u16,
+    strip: u16,
+    words: u16,
+    column_bytes: u16,
+    tile_step: u16,
+    strip_bytes: u16,
+    copied: u16,
+    gather: Gather,
+    pointwise: bool,
+    pad_code: i8,
+    dual: bool,
+    shifts: bool,
+    zero_point: i8,
+    lo: i8,
+    hi: i8,
+}
+
+impl Layer {
+    const fn out(&self) -> Out {
+        Out { zero_point: self.zero_point as i32, lo: self.lo as i32, hi: self.hi as i32 }
+    }
+}
+
+/// A field of [`Layer`] as a number of something.
+#[inline(always)]
+const fn size(field: u16) -> usize {
+    field as usize
 }
 
 /// Private bytes of the arena that the kernel needs, 4-byte aligned: a strip of
@@ -172,30 +263,72 @@ pub const fn scratch_bytes(p: &Params) -> usize {
 /// The whole tensor; `KH` is `p.kernel_h`.
 #[inline(always)]
 pub fn run<const KH: usize>(
-    p: &Params,
+    p: &Layer,
     consts: Consts<'_>,
     input: Bytes<'_>,
     output: Bytes<'_>,
     scratch: Bytes<'_>,
 ) {
-    let (in_row, out_row) = (p.in_w * p.in_c, p.out_w * p.out_c);
-    if p.pointwise() {
-        let input = input.sub(0, p.in_h * in_row);
-        step(p, consts, p.out_h * p.out_w, &[Some(input)], &[output], scratch);
-        return;
+    // Variants, of which only those that the parameters ask for are linked.
+    let whole = (consts, input, output, scratch);
+    match (p.dual, saturates(p.shifts, &p.out())) {
+        (true, true) => form::<KH, true, true>(p, whole),
+        (true, false) => form::<KH, true, false>(p, whole),
+        (false, true) => form::<KH, false, true>(p, whole),
+        (false, false) => form::<KH, false, false>(p, whole),
     }
-    let window =
-        |oy| rows::window::<KH>(input, in_row, rows::first(oy, p.stride_h, p.pad_top), p.dilation_h, p.in_h);
+}
+
+/// Constants, input, output, scratch.
+type Whole<'a> = (Consts<'a>, Bytes<'a>, Bytes<'a>, Bytes<'a>);
+
+#[inline(always)]
+fn form<const KH: usize, const DUAL: bool, const SATURATES: bool>(p: &Layer, whole: Whole<'_>) {
+    let (consts, input, output, scratch) = whole;
+    if p.pointwise {
+        pointwise::<DUAL, SATURATES>(arch::opaque(p), consts, input, output, scratch);
+    } else {
+        windows::<KH, DUAL, SATURATES>(arch::opaque(p), consts, input, output, scratch);
+    }
+}
+
+#[inline(never)]
+fn pointwise<const DUAL: bool, const SATURATES: bool>(
+    p: &Layer,
+    consts: Consts<'_>,
+    input: Bytes<'_>,
+    output: Bytes<'_>,
+    scratch: Bytes<'_>,
+) {
+    let pixels = size(p.out_h) * size(p.out_w);
+    let input = input.sub(0, pixels * size(p.in_c));
+    variant::<DUAL, SATURATES>(p, consts, pixels, &[Some(input)], &[output], scratch);
+}
+
+#[inline(never)]
+fn windows<const KH: usize, const DUAL: bool, const SATURATES: bool>(
+    p: &Layer,
+    consts: Consts<'_>,
+    input: Bytes<'_>,
+    output: Bytes<'_>,
+    scratch: Bytes<'_>,
+) {
+    let (in_row, out_row) = (size(p.in_w) * size(p.in_c), size(p.out_w) * size(p.out_c));
+    let mut windows = [[Some(input); KH]; 2];
     let mut oy = 0;
-    // Rows of odd length in twos, so that only the last has half a pair.
-    while p.out_w % 2 == 1 && oy + 2 <= p.out_h {
-        let outs = [output.sub(oy * out_row, out_row), output.sub((oy + 1) * out_row, out_row)];
-        step(p, consts, p.out_w, [window(oy), window(oy + 1)].as_flattened(), &outs, scratch);
-        oy += 2;
-    }
-    while oy < p.out_h {
-        step(p, consts, p.out_w, &window(oy), &[output.sub(oy * out_row, out_row)], scratch);
-        oy += 1;
+    while oy < size(p.out_h) {
+        // Rows of odd length in twos, so that only the last has half a pair.
+        let count = if size(p.out_w) % 2 == 1 && oy + 2 <= size(p.out_h) { 2 } else { 1 };
+        let outs = [0, 1].map(|row| output.sub((oy + row) * out_row, if row < count { out_row } else { 0 }));
+        for row in 0..count {
+            if let Some(window) = windows.get_mut(row).and_then(|window| window.get_mut(..size(p.kernel_h))) {
+                let first = rows::first(oy + row, size(p.stride_h), size(p.pad_top));
+                rows::fill(window, input, in_row, first, size(p.dilation_h), size(p.in_h));
+            }
+        }
+        let outs = outs.get(..count).unwrap_or(&outs);
+        variant::<DUAL, SATURATES>(p, consts, size(p.out_w), windows.as_flattened(), outs, scratch);
+        oy += count;
     }
 }
 
@@ -203,7 +336,7 @@ pub fn run<const KH: usize>(
 /// `p.kernel_h * count`, `COUNT` at least `count`.
 #[inline(always)]
 pub fn run_rows<const WINDOW: usize, const COUNT: usize>(
-    p: &Params,
+    p: &Layer,
     consts: Consts<'_>,
     input: Rows<'_>,
     output: Rows<'_>,
@@ -212,12 +345,12 @@ pub fn run_rows<const WINDOW: usize, const COUNT: usize>(
 ) {
     let mut window = [None; WINDOW];
     let mut outs = [scratch; COUNT];
-    let windows = window.chunks_exact_mut(p.kernel_h);
+    let windows = window.chunks_exact_mut(size(p.kernel_h));
     for (oy, (rows, out)) in (y..y + count).zip(windows.zip(&mut outs)) {
-        input.window(rows::first(oy, p.stride_h, p.pad_top), p.dilation_h, rows);
+        input.window(rows::first(oy, size(p.stride_h), size(p.pad_top)), size(p.dilation_h), rows);
         *out = output.run(oy, 1);
     }
-    step(p, consts, p.out_w, &window, outs.get(..count).unwrap_or(&outs), scratch);
+    step(p, consts, size(p.out_w), &window, outs.get(..count).unwrap_or(&outs), scratch);
 }
 
 /// `outs.len()` output rows of `width` pixels (`p.out_w`, unless the convolution
@@ -225,15 +358,15 @@ pub fn run_rows<const WINDOW: usize, const COUNT: usize>(
 /// after window.
 #[inline(always)]
 pub fn step(
-    p: &Params,
+    p: &Layer,
     consts: Consts<'_>,
     width: usize,
     rows: &[Option<Bytes<'_>>],
     outs: &[Bytes<'_>],
     scratch: Bytes<'_>,
 ) {
-    // Four variants, of which only those that the parameters ask for are linked.
-    match (p.dual, saturates(p.shifts, &p.out)) {
+    // As in `run`.
+    match (p.dual, saturates(p.shifts, &p.out())) {
         (true, true) => variant::<true, true>(p, consts, width, rows, outs, scratch),
         (true, false) => variant::<true, false>(p, consts, width, rows, outs, scratch),
         (false, true) => variant::<false, true>(p, consts, width, rows, outs, scratch),
@@ -243,25 +376,26 @@ pub fn step(
 
 #[inline(never)]
 fn variant<const DUAL: bool, const SATURATES: bool>(
-    p: &Params,
+    p: &Layer,
     consts: Consts<'_>,
     width: usize,
     rows: &[Option<Bytes<'_>>],
     outs: &[Bytes<'_>],
     scratch: Bytes<'_>,
 ) {
-    let blocks = Blocks { consts, channels: p.out_c, words: p.words(), shifts: p.shifts, out: p.out };
-    let (tile_step, strip_bytes) = p.strip_bytes(p.strip);
-    let tiles = scratch.sub(0, strip_bytes);
-    let shares = matches!(p.gather(), Gather::Pixels | Gather::Shared);
+    let blocks =
+        Blocks { consts, channels: size(p.out_c), words: size(p.words), shifts: p.shifts, out: p.out() };
+    let tile_step = size(p.tile_step);
+    let tiles = scratch.sub(0, size(p.strip_bytes));
+    let shares = matches!(p.gather, Gather::Pixels | Gather::Shared);
     // A last pixel without a neighbour waits, as pixel 0 of the first tile, for the
     // first one of the next row; so in a row pixels begin with the second one.
     let mut waiting: Option<Bytes<'_>> = None;
     let mut next_rows = rows;
     for out in outs {
-        let (window, rest) = next_rows.split_at_checked(p.kernel_h).unwrap_or((next_rows, &[]));
+        let (window, rest) = next_rows.split_at_checked(size(p.kernel_h)).unwrap_or((next_rows, &[]));
         next_rows = rest;
-        let pixel = |ox: usize| out.sub(ox * p.out_c, p.out_c);
+        let pixel = |ox: usize| out.sub(ox * size(p.out_c), size(p.out_c));
         let mut ox = 0;
         while ox < width {
             if let Some(before) = waiting.take() {
@@ -270,11 +404,11 @@ fn variant<const DUAL: bool, const SATURATES: bool>(
                 ox += 1;
                 continue;
             }
-            let pairs = ((width - ox) / 2).min(p.strip);
+            let pairs = ((width - ox) / 2).min(size(p.strip));
             let pairs = if shares { many(p, window, width, ox, tiles, pairs) } else { 0 };
             if pairs > 0 {
-                let len = (2 * pairs - 1) * p.out_c;
-                let to = [out.sub(ox * p.out_c, len), out.sub((ox + 1) * p.out_c, len)];
+                let len = (2 * pairs - 1) * size(p.out_c);
+                let to = [out.sub(ox * size(p.out_c), len), out.sub((ox + 1) * size(p.out_c), len)];
                 blocks.two::<DUAL, SATURATES>(tiles, tile_step, to, pairs);
                 ox += 2 * pairs;
             } else {
@@ -294,7 +428,7 @@ fn variant<const DUAL: bool, const SATURATES: bool>(
 /// strip. Returns how many pairs; none where they have to be widened one by one.
 #[inline(never)]
 fn many(
-    p: &Params,
+    p: &Layer,
     window: &[Option<Bytes<'_>>],
     width: usize,
     ox: usize,
@@ -304,11 +438,11 @@ fn many(
     if pairs == 0 {
         return 0;
     }
-    if p.gather() == Gather::Pixels {
+    if p.gather == Gather::Pixels {
         let [Some(row)] = window else { return 0 };
         // Pixels whose last group of four codes ends within the row.
-        let (step, len) = (p.stride_w * p.in_c, p.in_c.next_multiple_of(4));
-        let beyond = match (len - p.in_c, step) {
+        let (step, len) = (size(p.stride_w) * size(p.in_c), size(p.in_c).next_multiple_of(4));
+        let beyond = match (len - size(p.in_c), step) {
             (0, _) => 0,
             (3, 1) => 3,
             (3, 2) => 2,
@@ -322,9 +456,9 @@ fn many(
         }
         return pairs;
     }
-    let (stride, bytes) = (p.stride_w, p.column_bytes());
-    let first = rows::first(ox, stride, p.pad_left);
-    let count = 2 * stride * (pairs - 1) + p.kernel_w;
+    let (stride, bytes) = (size(p.stride_w), size(p.column_bytes));
+    let first = rows::first(ox, stride, size(p.pad_left));
+    let count = 2 * stride * (pairs - 1) + size(p.kernel_w);
     let at = |column: usize| first + column as isize;
     // Pixel 1 has its columns a stride before pixel 0.
     columns(p, window, at(0), stride, tiles, bytes, [0, 0]);
@@ -335,19 +469,21 @@ fn many(
 
 /// Widens the window of output pixel `ox` to pixel `slot` of the first tile.
 #[inline(never)]
-fn one(p: &Params, window: &[Option<Bytes<'_>>], ox: usize, scratch: Bytes<'_>, slot: usize) {
-    let tile = scratch.sub(0, 8 * p.words());
-    let first = rows::first(ox, p.stride_w, p.pad_left);
-    match (p.gather(), window) {
+fn one(p: &Layer, window: &[Option<Bytes<'_>>], ox: usize, scratch: Bytes<'_>, slot: usize) {
+    let tile = scratch.sub(0, 8 * size(p.words));
+    let first = rows::first(ox, size(p.stride_w), size(p.pad_left));
+    match (p.gather, window) {
         (Gather::Pixels, [Some(row)]) => {
-            let len = p.in_c.next_multiple_of(4);
-            let from = ox * p.stride_w * p.in_c;
-            let mut codes = row.sub(from, p.in_c);
-            if p.copied() > 0 {
-                let copies = scratch.sub(p.strip_bytes(p.strip).1, 2 * len);
+            let len = size(p.in_c).next_multiple_of(4);
+            let from = ox * size(p.stride_w) * size(p.in_c);
+            let mut codes = row.sub(from, size(p.in_c));
+            if size(p.copied) > 0 {
+                let copies = scratch.sub(size(p.strip_bytes), 2 * len);
                 let copy = copies.sub(slot * len, len);
-                for channel in 0..p.in_c {
+                let mut channel = 0;
+                while channel < size(p.in_c) {
                     copy.set(channel, codes.get(channel));
+                    channel = arch::opaque_count(channel + 1);
                 }
                 codes = copy;
             }
@@ -362,23 +498,23 @@ fn one(p: &Params, window: &[Option<Bytes<'_>>], ox: usize, scratch: Bytes<'_>, 
             arch::widen_columns(columns, tile, [4 * slot; 2]);
         }
         (Gather::Fours, _) => {
-            let last = (p.in_w - p.kernel_w) as isize;
+            let last = (size(p.in_w) - size(p.kernel_w)) as isize;
             let from = first.min(last).max(0);
             let four = Four {
-                first: from as usize * p.in_c,
-                skip: (from - first) * p.in_c as isize,
+                first: from as usize * size(p.in_c),
+                skip: (from - first) * size(p.in_c) as isize,
                 pad_code: p.pad_code,
             };
             arch::widen_fours(window, four, tile, slot);
         }
-        _ if p.dilation_w == 1 => {
-            columns(p, window, first, p.kernel_w, tile, p.column_bytes(), [4 * slot; 2]);
+        _ if size(p.dilation_w) == 1 => {
+            columns(p, window, first, size(p.kernel_w), tile, size(p.column_bytes), [4 * slot; 2]);
         }
         _ => {
-            let bytes = p.column_bytes();
-            for kx in 0..p.kernel_w {
+            let bytes = size(p.column_bytes);
+            for kx in 0..size(p.kernel_w) {
                 let place = kx * bytes + 4 * slot;
-                columns(p, window, first + (kx * p.dilation_w) as isize, 1, tile, bytes, [place; 2]);
+                columns(p, window, first + (kx * size(p.dilation_w)) as isize, 1, tile, bytes, [place; 2]);
             }
         }
     }
@@ -388,7 +524,7 @@ fn one(p: &Params, window: &[Option<Bytes<'_>>], ox: usize, scratch: Bytes<'_>, 
 /// places each.
 #[inline(never)]
 fn columns(
-    p: &Params,
+    p: &Layer,
     window: &[Option<Bytes<'_>>],
     first: isize,
     count: usize,
@@ -396,7 +532,7 @@ fn columns(
     bytes: usize,
     places: [usize; 2],
 ) {
-    let taps = rows::taps(first, 1, count, p.in_w);
+    let taps = rows::inside(first, count, size(p.in_w));
     for (begin, end, inside) in
         [(0, taps.begin, false), (taps.begin, taps.end, true), (taps.end, count, false)]
     {
@@ -404,8 +540,8 @@ fn columns(
             let columns = Columns {
                 rows: window,
                 inside,
-                first: taps.position * p.in_c,
-                channels: p.in_c,
+                first: taps.position * size(p.in_c),
+                channels: size(p.in_c),
                 count: end - begin,
                 pad_code: p.pad_code,
             };

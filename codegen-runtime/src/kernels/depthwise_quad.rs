@@ -54,15 +54,14 @@ pub const MOST_ROWS: usize = 16;
 /// Outputs along a row in the longest strip with stride 1.
 pub const MOST_COLUMNS: usize = STRIP_COLUMNS - 2;
 
-/// Input rows of the longest step.
-const MOST_INPUT_ROWS: usize = MOST_ROWS + 2;
-const MOST_PAIRS: usize = MOST_INPUT_ROWS / 2;
+/// Pairs of input rows of the longest step.
+const MOST_PAIRS: usize = (MOST_ROWS + 2) / 2;
 
 const PAIR_BYTES: usize = 16;
 const PAIR_PITCH: usize = STRIP_COLUMNS * PAIR_BYTES;
 
 impl Params {
-    /// The most rows that [`step`] computes at once.
+    /// The most rows that are computed in one step.
     pub const fn step_rows(&self) -> usize {
         if self.rows < self.out_h { self.rows } else { self.out_h }
     }
@@ -94,8 +93,23 @@ pub fn run<const KH: usize>(
     output: Bytes<'_>,
     scratch: Bytes<'_>,
 ) {
-    for index in 0..p.out_h.div_ceil(p.step_rows()) {
-        rows_of(p, consts, input, output, scratch, index);
+    forward(p.stride, arch::opaque(p), consts, input, output, scratch);
+}
+
+#[inline(never)]
+fn forward(
+    stride: usize,
+    p: &Params,
+    consts: Consts<'_>,
+    input: Bytes<'_>,
+    output: Bytes<'_>,
+    scratch: Bytes<'_>,
+) {
+    let mut oy = 0;
+    while oy < p.out_h {
+        let count = p.rows.min(p.out_h - oy);
+        rows_of(stride, p, consts, input, output, scratch, (oy, count));
+        oy += count;
     }
 }
 
@@ -108,33 +122,48 @@ pub fn run_back<const KH: usize>(
     output: Bytes<'_>,
     scratch: Bytes<'_>,
 ) {
-    for index in (0..p.out_h.div_ceil(p.step_rows())).rev() {
-        rows_of(p, consts, input, output, scratch, index);
-    }
+    backward(p.stride, arch::opaque(p), consts, input, output, scratch);
 }
 
-#[inline(always)]
-fn rows_of(
+#[inline(never)]
+fn backward(
+    stride: usize,
     p: &Params,
     consts: Consts<'_>,
     input: Bytes<'_>,
     output: Bytes<'_>,
     scratch: Bytes<'_>,
-    index: usize,
+) {
+    let mut oy = p.out_h;
+    while oy > 0 {
+        // The last step is the short one.
+        let over = oy.checked_rem(p.step_rows()).unwrap_or(0);
+        let count = if over > 0 { over } else { p.step_rows() };
+        oy -= count;
+        rows_of(stride, p, consts, input, output, scratch, (oy, count));
+    }
+}
+
+#[inline(never)]
+fn rows_of(
+    stride: usize,
+    p: &Params,
+    consts: Consts<'_>,
+    input: Bytes<'_>,
+    output: Bytes<'_>,
+    scratch: Bytes<'_>,
+    (oy, count): (usize, usize),
 ) {
     let (in_row, out_row) = (p.in_w * p.channels, p.out_w * p.channels);
-    let oy = index * p.step_rows();
-    let count = p.step_rows().min(p.out_h - oy);
-    let first = rows::first(oy, p.stride, p.pad_top);
-    let window = rows::window::<MOST_INPUT_ROWS>(input, in_row, first, 1, p.in_h);
-    step(p, consts, &window, output.sub(oy * out_row, count * out_row), count, scratch);
+    // A row above the input is a large number.
+    let row = |row: isize| ((row as usize) < p.in_h).then(|| input.sub(row as usize * in_row, in_row));
+    step(stride, p, consts, row, output.sub(oy * out_row, count * out_row), (oy, count), scratch);
 }
 
 /// Output rows `y..y + count`, in one step; the input's rows lie anywhere, those of
-/// the output follow each other. `WINDOW` is at least what they read:
-/// `(count - 1) * p.stride + 3`.
+/// the output follow each other.
 #[inline(always)]
-pub fn run_rows<const WINDOW: usize>(
+pub fn run_rows(
     p: &Params,
     consts: Consts<'_>,
     input: Rows<'_>,
@@ -142,49 +171,69 @@ pub fn run_rows<const WINDOW: usize>(
     (y, count): (usize, usize),
     scratch: Bytes<'_>,
 ) {
-    let mut window = [None; WINDOW];
-    input.window(rows::first(y, p.stride, p.pad_top), 1, &mut window);
-    step(p, consts, &window, output.run(y, count), count, scratch);
+    rows_anywhere(p.stride, arch::opaque(p), consts, input, output.run(y, count), (y, count), scratch);
 }
 
-/// `count` output rows, one after the other in `out`, at most
-/// [`Params::step_rows`]; from input rows that begin with the first one's window.
 #[inline(never)]
-pub fn step(
+fn rows_anywhere(
+    stride: usize,
     p: &Params,
     consts: Consts<'_>,
-    rows: &[Option<Bytes<'_>>],
+    input: Rows<'_>,
     out: Bytes<'_>,
-    count: usize,
+    part: (usize, usize),
     scratch: Bytes<'_>,
+) {
+    step(stride, p, consts, |row| input.get(row), out, part, scratch);
+}
+
+/// `count` output rows from row `oy` on, one after the other in `out`, at most
+/// [`Params::step_rows`]; `row` is a row of the input, `None` outside of it.
+#[inline(always)]
+fn step<'a>(
+    stride: usize,
+    p: &Params,
+    consts: Consts<'_>,
+    row: impl Fn(isize) -> Option<Bytes<'a>>,
+    out: Bytes<'_>,
+    (oy, count): (usize, usize),
+    scratch: Bytes<'a>,
 ) {
     let strip_len = strip_bytes(p, count);
     let (strip, pad) = (scratch.sub(0, strip_len), scratch.sub(strip_len, 4));
     pad.fill(p.pad_code, 4);
     let out_row = p.out_w * p.channels;
-    let pairs_len = strip_pairs(p.stride, count);
+    let first_row = rows::first(oy, stride, p.pad_top);
+    let read_rows = (count - 1) * stride + 3;
+    let pairs_len = strip_pairs(stride, count);
     let mut x = 0;
     while x < p.out_w {
         let columns = p.columns.min(p.out_w - x);
-        let read = (columns - 1) * p.stride + 3;
-        let inside = rows::taps(rows::first(x, p.stride, p.pad_left), 1, read, p.in_w);
+        let read = (columns - 1) * stride + 3;
+        let inside = rows::inside(rows::first(x, stride, p.pad_left), read, p.in_w);
         let len = inside.end - inside.begin;
         let (from, reach) = (inside.position * p.channels, len * p.channels);
+        // Without a column inside, all that is paired up is padding.
+        let rows_inside = if len > 0 { read_rows } else { 0 };
         let mut pairs = [RowPair::new([pad, pad], [0, 0], 4); MOST_PAIRS];
-        for (pair, rows) in pairs.iter_mut().zip(rows.chunks(2)).take(pairs_len) {
-            let [upper, lower] =
-                [rows.first(), rows.last().filter(|_| rows.len() > 1)].map(|row| match row {
-                    Some(Some(row)) if len > 0 => (row.sub(from, reach), p.channels),
-                    _ => (pad, 0),
-                });
+        let mut next = 0;
+        for pair in pairs.get_mut(..pairs_len).unwrap_or_default() {
+            let run = |index: usize| match row(first_row + index as isize) {
+                Some(row) if index < rows_inside => (row.sub(from, reach), p.channels),
+                _ => (pad, 0),
+            };
+            let (upper, lower) = (run(next), run(next + 1));
             *pair = RowPair::new([upper.0, lower.0], [upper.1, lower.1], reach);
+            next = arch::opaque_count(next + 2);
         }
-        for column in (0..read).filter(|&column| column < inside.begin || column >= inside.end) {
-            pad_column(
-                strip.sub(column * PAIR_BYTES, strip_len - column * PAIR_BYTES),
-                p.pad_code,
-                pairs_len,
-            );
+        let mut column = if inside.begin > 0 { 0 } else { inside.end };
+        while column < read {
+            let bytes = column * PAIR_BYTES;
+            pad_column(strip.sub(bytes, strip_len - bytes), p.pad_code, pairs_len);
+            column += 1;
+            if column == inside.begin {
+                column = inside.end;
+            }
         }
         let at = x * p.channels;
         let part = Part {
@@ -199,11 +248,7 @@ pub fn step(
             rows: count,
             zero_point: p.zero_point,
         };
-        if p.stride == 1 {
-            arch::depthwise_3x3::<1>(part);
-        } else {
-            arch::depthwise_3x3::<2>(part);
-        }
+        arch::depthwise_3x3(stride, part);
         x += columns;
     }
 }
@@ -212,9 +257,12 @@ pub fn step(
 #[inline(always)]
 fn pad_column(column: Bytes<'_>, code: i8, pairs: usize) {
     let code = i32::from(code);
-    for pair in 0..pairs {
+    let code = (code & 0xFFFF) | (code << 16);
+    let mut word = 0;
+    for _ in 0..pairs {
         for channel in 0..4 {
-            column.set_i32(pair * PAIR_PITCH / 4 + channel, (code & 0xFFFF) | (code << 16));
+            column.set_i32(word + channel, code);
         }
+        word = arch::opaque_count(word + PAIR_PITCH / 4);
     }
 }

@@ -352,14 +352,14 @@ fn convolutions(memory: &mut Memory, rng: &mut Rng, case: usize) {
                 for y in (0..h[5]).step_by(2) {
                     let part = (y, 2.min(h[5] - y));
                     let (from, to) = (from_rows.of(arena), to_rows.of(arena));
-                    kernel::run_rows::<8, 2>(&$p, stream, from, to, part, scratch);
+                    kernel::run_rows::<8, 2>(&$p.layer(), stream, from, to, part, scratch);
                 }
             } else {
                 match h[1] {
-                    1 => kernel::run::<1>(&$p, stream, from, to, scratch),
-                    2 => kernel::run::<2>(&$p, stream, from, to, scratch),
-                    3 => kernel::run::<3>(&$p, stream, from, to, scratch),
-                    _ => kernel::run::<4>(&$p, stream, from, to, scratch),
+                    1 => kernel::run::<1>(&$p.layer(), stream, from, to, scratch),
+                    2 => kernel::run::<2>(&$p.layer(), stream, from, to, scratch),
+                    3 => kernel::run::<3>(&$p.layer(), stream, from, to, scratch),
+                    _ => kernel::run::<4>(&$p.layer(), stream, from, to, scratch),
                 }
             }
         }};
@@ -457,7 +457,7 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
             if by_rows {
                 for y in 0..h[2] {
                     let (from, to) = (from_rows.of(arena), to_rows.of(arena));
-                    kernel::run_rows::<3>(&p, stream, from, to, (y, 1), scratch);
+                    kernel::run_rows(&p, stream, from, to, (y, 1), scratch);
                 }
             } else {
                 kernel::run::<3>(&p, stream, from, to, scratch);

@@ -68,7 +68,8 @@ pub fn body(work: &RowWork) -> Result<TokenStream, CodegenError> {
     };
     // A table look-up needs no parameters.
     let with_params = !matches!(work.call.kernel, Kernel::Lut(_));
-    let constant = with_params.then(|| quote!(const PARAMS: #types::Params = #params;));
+    let kind = ident(family::params_type(&work.call.kernel));
+    let constant = with_params.then(|| quote!(const PARAMS: #types::#kind = #params;));
     let params = with_params.then(|| quote!(&PARAMS,));
     let consts_argument = family.consts.then(|| quote!(consts,));
     let generics = generics(work);
@@ -96,11 +97,11 @@ fn generics(work: &RowWork) -> TokenStream {
                 (number(work.form.window_rows(work.units_per_step)), number(work.units_per_step));
             quote!(::<#window, #count>)
         }
-        Kernel::DepthwiseQuad(p) => {
-            let window = number((work.units_per_step - 1) * p.stride + 3);
-            quote!(::<#window>)
-        }
-        Kernel::Add(_) | Kernel::Mul(_) | Kernel::Lut(_) | Kernel::ConvWinograd(_) => TokenStream::new(),
+        Kernel::Add(_)
+        | Kernel::Mul(_)
+        | Kernel::Lut(_)
+        | Kernel::ConvWinograd(_)
+        | Kernel::DepthwiseQuad(_) => TokenStream::new(),
         Kernel::AvgPool(_) if work.form.gathers => TokenStream::new(),
         _ => quote!(::<#window>),
     }

@@ -138,6 +138,7 @@ fn call(call: &PlannedCall) -> Result<TokenStream, CodegenError> {
     let kernel = ident(family.name);
     let text = format!("{}::{}", family.name, family::params_text(&call.kernel));
     let params = syn::parse_str::<syn::Expr>(&text).map_err(|e| CodegenError::Bug(format!("{text}: {e}")))?;
+    let kind = ident(family::params_type(&call.kernel));
     let rows = family.kernel_h.map(number).map(|h| quote!(::<#h>));
     let run = ident(match call.order {
         RowOrder::Forward => "run",
@@ -165,7 +166,7 @@ fn call(call: &PlannedCall) -> Result<TokenStream, CodegenError> {
     bind("output", at(call.output.offset, call.output.bytes));
     bind("scratch", at(call.scratch.offset, call.scratch.bytes));
     Ok(quote! {
-        const PARAMS: #kernel::Params = #params;
+        const PARAMS: #kernel::#kind = #params;
         #(#bindings)*
         #kernel::#run #rows (&PARAMS, #(#names),*);
     })

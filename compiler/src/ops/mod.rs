@@ -150,7 +150,7 @@ pub fn lower_with(
     let fast = match (&graph.node(id).op, kernels) {
         (Op::Conv(c), KernelSet::Tiles) => conv::lower_tile::lower(graph, quant, id, c)?,
         (Op::Conv(c), KernelSet::Windows) => conv::lower_window::lower(graph, quant, id, c)?,
-        (Op::Dense, KernelSet::Tiles) => Some(dense::lower_tile::lower(graph, quant, id)?),
+        (Op::Dense, KernelSet::Tiles) => dense::lower_tile::lower(graph, quant, id)?,
         _ => None,
     };
     fast.map_or_else(|| lower(graph, quant, id), Ok)

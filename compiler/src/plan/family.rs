@@ -42,13 +42,22 @@ pub fn family(kernel: &Kernel) -> Family {
     Family { name, kernel_h, consts }
 }
 
-/// The parameters as a Rust struct literal, `Params { .. }`, without its module.
+/// The type of what `run` takes: parameters, or what follows from them.
+pub const fn params_type(kernel: &Kernel) -> &'static str {
+    match kernel {
+        Kernel::ConvTile(_) => "Layer",
+        _ => "Params",
+    }
+}
+
+/// The parameters as Rust, a struct literal `Params { .. }` without its module, and how
+/// the kernel's type follows from it.
 pub fn params_text(kernel: &Kernel) -> String {
     match kernel {
         Kernel::Conv2d(p) => format!("{p:?}"),
         Kernel::Depthwise(p) => format!("{p:?}"),
         Kernel::Dense(p) => format!("{p:?}"),
-        Kernel::ConvTile(p) => format!("{p:?}"),
+        Kernel::ConvTile(p) => format!("{p:?}.layer()"),
         Kernel::ConvWindow(p) => format!("{p:?}"),
         Kernel::DepthwiseWindow(p) => format!("{p:?}"),
         Kernel::ConvWinograd(p) => format!("{p:?}"),

@@ -139,13 +139,15 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
                 conv2d::step(p, consts, &window, row(output, oy, p.out_w * p.out_c), scratch);
             }
         }
-        Kernel::ConvTile(p) if p.pointwise() => conv_tile::run::<1>(p, consts, operand(0), output, scratch),
+        Kernel::ConvTile(p) if p.pointwise() => {
+            conv_tile::run::<1>(&p.layer(), consts, operand(0), output, scratch)
+        }
         Kernel::ConvTile(p) => {
             let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
             for oy in 0..p.out_h {
                 let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
                 let to = row(output, oy, p.out_w * p.out_c);
-                conv_tile::step(p, consts, p.out_w, &window, &[to], scratch);
+                conv_tile::step(&p.layer(), consts, p.out_w, &window, &[to], scratch);
             }
         }
         Kernel::ConvWindow(p) if p.pointwise() => {
@@ -227,7 +229,7 @@ fn by_rows(plan: &Plan, work: &RowWork, units: Range<usize>, arena: &mut [i8], w
         Kernel::Conv2d(p) => conv2d::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
         Kernel::Depthwise(p) => depthwise::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
         Kernel::ConvTile(p) => {
-            conv_tile::run_rows::<WINDOW, MOST_UNITS>(p, consts, input, output, part, scratch);
+            conv_tile::run_rows::<WINDOW, MOST_UNITS>(&p.layer(), consts, input, output, part, scratch);
         }
         Kernel::ConvWindow(p) => {
             conv_window::run_rows::<WINDOW, MOST_UNITS>(p, consts, input, output, part, scratch);
@@ -238,7 +240,7 @@ fn by_rows(plan: &Plan, work: &RowWork, units: Range<usize>, arena: &mut [i8], w
         Kernel::Sparse(p) => sparse::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
         Kernel::ConvWinograd(p) => conv_winograd::run_rows(p, consts, input, output, part, scratch),
         Kernel::DepthwiseQuad(p) => {
-            depthwise_quad::run_rows::<WINDOW>(p, consts, input, output, part, scratch);
+            depthwise_quad::run_rows(p, consts, input, output, part, scratch);
         }
         Kernel::MaxPool(p) => max_pool::run_rows::<WINDOW>(p, input, output, part, scratch),
         Kernel::AvgPool(p) if work.form.gathers => {

@@ -1,8 +1,8 @@
 //! Convolution to the kernels for DSP instructions: `conv_tile`, `depthwise_quad`.
 //!
 //! In: a quantized node. Out: one call, or nothing where only the general kernels
-//! serve (groups that are not depthwise, other depthwise shapes). Invariant: the
-//! same bytes as the general kernels give.
+//! serve (groups that are not depthwise, other depthwise shapes, sizes beyond 16 bits).
+//! Invariant: the same bytes as the general kernels give.
 
 use tinyc_runtime::kernels::conv_tile::{self, Gather};
 use tinyc_runtime::kernels::depthwise_quad;
@@ -28,7 +28,7 @@ pub fn lower(
     let [_, _, in_c] =
         graph.shape(node.inputs[0]).hwc().expect("verified: convolution input is [1, H, W, C]");
     if conv.groups == 1 {
-        tile(graph, quant, id, conv).map(Some)
+        tile(graph, quant, id, conv)
     } else if conv.groups == in_c && graph.shape(node.inputs[1]).channels() == 1 {
         quad(graph, quant, id, conv)
     } else {
@@ -36,7 +36,7 @@ pub fn lower(
     }
 }
 
-fn tile(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Lowered, LowerError> {
+fn tile(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Option<Lowered>, LowerError> {
     let node = graph.node(id);
     let input = quant.activation(node.inputs[0]);
     let layer = quant.layer(id);
@@ -68,6 +68,9 @@ fn tile(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Lo
         out: out_params(&quant.activation(node.output)),
     };
     let (params, consts) = pack(params, &bias, layer);
+    if !params.fits() {
+        return Ok(None);
+    }
     let call = Call {
         kernel: Kernel::ConvTile(params),
         consts,
@@ -76,7 +79,7 @@ fn tile(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Lo
     };
     // Both pixels of a pair are read before one is written.
     let in_place = params.pointwise() && in_c == out_c;
-    Ok(Lowered::one(call).in_place_of(in_place.then_some(0)))
+    Ok(Some(Lowered::one(call).in_place_of(in_place.then_some(0))))
 }
 
 /// Bytes of scratch that a strip of pairs may take, where one pair takes no more.
@@ -110,7 +113,7 @@ fn strip_of(params: conv_tile::Params, pairs: usize, bytes: usize) -> conv_tile:
         Gather::Pixels | Gather::Shared => pairs.max(1),
         Gather::Fours | Gather::Apart => 1,
     };
-    let fits = |&strip: &usize| conv_tile::scratch_bytes(&of(strip)) <= bytes;
+    let fits = |&strip: &usize| conv_tile::scratch_bytes(&of(strip)) <= bytes && of(strip).fits();
     let longest = (2..=most).take_while(fits).last().unwrap_or(1);
     of(most.div_ceil(most.div_ceil(longest)))
 }

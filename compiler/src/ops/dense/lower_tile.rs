@@ -1,7 +1,8 @@
 //! A fully connected layer to the kernels for DSP instructions: `dense_tile` for
 //! one row, `conv_tile` for several (a row is a pixel).
 //!
-//! In: a quantized node. Out: one call. Invariant: the same bytes as `dense`
+//! In: a quantized node. Out: one call, or nothing where sizes go beyond the kernel's
+//! 16 bits. Invariant: the same bytes as `dense`
 //! gives.
 
 use tinyc_runtime::kernels::{conv_tile, dense_tile};
@@ -13,11 +14,11 @@ use crate::ops::conv::lower_tile::pack;
 use crate::ops::conv::pack_blocks::{pack_blocks, places_of_row};
 use crate::quant::QuantTable;
 
-/// Lowers a fully connected layer.
+/// Lowers a fully connected layer; `None` where these kernels do not serve.
 ///
 /// # Errors
 /// [`LowerError::Accumulator`].
-pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId) -> Result<Lowered, LowerError> {
+pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId) -> Result<Option<Lowered>, LowerError> {
     let node = graph.node(id);
     let layer = quant.layer(id);
     let bias = fold_zero_point(layer, quant.activation(node.inputs[0]).zero_point)?;
@@ -54,8 +55,11 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId) -> Result<Lowered, L
             out,
         };
         let (params, consts) = pack(params, &bias, layer);
+        if !params.fits() {
+            return Ok(None);
+        }
         (Kernel::ConvTile(params), consts, conv_tile::scratch_bytes(&params))
     };
     let inputs = vec![node.inputs[0]];
-    Ok(Lowered::one(Call { kernel, consts, inputs, scratch_bytes }))
+    Ok(Some(Lowered::one(Call { kernel, consts, inputs, scratch_bytes })))
 }
