@@ -5,7 +5,9 @@
 //! calibration data goes in but the quantization itself, so that a rebuild from the
 //! quantization file gives the same bytes without the data.
 
-use crate::codegen::{self, CodegenError, CrateFiles, EmitOptions, Part, RamFacts, SelfTest, TargetFacts};
+use crate::codegen::{
+    self, CodegenError, CrateFiles, EmitOptions, Part, Placement, RamFacts, SelfTest, TargetFacts,
+};
 use crate::compile::{Compiled, input_specs};
 use crate::ir::layout::input_axis;
 use crate::ir::{Shape, ValueId};
@@ -33,10 +35,19 @@ pub enum EmitError {
 /// # Errors
 /// [`EmitError`].
 pub fn emit(compiled: &Compiled, target: &Target, package: &str) -> Result<CrateFiles, EmitError> {
-    emit_with(compiled, target, package, None)
+    emit_with(compiled, target, package, Facts::default())
 }
 
-/// As [`emit`], with what is known of the RAM beside the arena in the README.
+/// What the README of a crate says beyond the model.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// What is known of the RAM beside the arena.
+    pub ram: Option<RamFacts>,
+    /// The RAM region for the arena, where it is not the usual one.
+    pub placement: Option<Placement>,
+}
+
+/// As [`emit`], with further facts in the README.
 ///
 /// # Errors
 /// [`EmitError`].
@@ -44,15 +55,16 @@ pub fn emit_with(
     compiled: &Compiled,
     target: &Target,
     package: &str,
-    ram: Option<RamFacts>,
+    facts: Facts,
 ) -> Result<CrateFiles, EmitError> {
     let options = EmitOptions {
         package: package.to_owned(),
-        target: facts(target),
+        target: target_facts(target),
         preprocessing: preprocessing(compiled),
         self_test: Some(self_test(compiled)?),
         accuracy: None,
-        ram,
+        ram: facts.ram,
+        placement: facts.placement,
     };
     let mut files = codegen::generate(&compiled.plan, &compiled.module, &options)?;
     files.0.insert("model.quant.toml".to_owned(), compiled.quant_file.to_text().into_bytes());
@@ -79,6 +91,7 @@ pub fn emit_several<'a>(
     models: &[Named<'a>],
     target: &Target,
     package: &str,
+    placement: Option<&Placement>,
 ) -> Result<CrateFiles, EmitError> {
     let part = |model: &Named<'a>| -> Result<Part<'a>, EmitError> {
         Ok(Part {
@@ -91,7 +104,7 @@ pub fn emit_several<'a>(
         })
     };
     let parts = models.iter().map(part).collect::<Result<Vec<_>, _>>()?;
-    let mut files = codegen::generate_several(package, &facts(target), &parts)?;
+    let mut files = codegen::generate_several(package, &target_facts(target), &parts, placement)?;
     for model in models {
         let text = model.compiled.quant_file.to_text();
         files.0.insert(format!("src/{}/model.quant.toml", model.name), text.into_bytes());
@@ -100,7 +113,7 @@ pub fn emit_several<'a>(
 }
 
 /// The chip as far as emitted code depends on it.
-fn facts(target: &Target) -> TargetFacts {
+fn target_facts(target: &Target) -> TargetFacts {
     TargetFacts {
         name: target.name.clone(),
         arch: target.arch.file_name().trim_end_matches(".rs").to_owned(),

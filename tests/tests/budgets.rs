@@ -1,8 +1,8 @@
 //! Whether a model fits a chip, and what the error says where it does not.
 
-use tinyc::report::memory::{check, flash, ram};
+use tinyc::report::memory::{check, flash, place, placement, ram};
 use tinyc::report::{Budgets, Footprint};
-use tinyc::target::{Budget, Target};
+use tinyc::target::{Budget, Dma, Target};
 
 fn need(weights_bytes: u64, arena_bytes: u64) -> Footprint {
     let peak_step = Some("conv_3".to_owned());
@@ -81,4 +81,38 @@ fn every_region_is_named_and_a_smaller_plan_too() {
     let need = Footprint { peak_step: None, ..need };
     let text = check(&need, &chip("stm32h743"), &budgets, &[]).expect_err("over").to_string();
     assert!(text.contains("peak at its inputs or outputs"), "{text}");
+}
+
+#[test]
+fn the_arena_goes_to_the_fastest_region_that_has_room() {
+    let budgets = Budgets::default();
+    // 80 % of 64 KiB is 52,428.8, of 128 KiB 104,857.6. Code memory is no place for it, nor is
+    // what has no clock after reset.
+    let cases: [(&str, u64, &str); 10] = [
+        ("stm32f746", 52_428, "dtcm"),
+        ("stm32f746", 52_429, "sram"),
+        ("stm32f407", 52_428, "ccm"),
+        ("stm32f407", 52_429, "sram"),
+        ("stm32h743", 104_857, "dtcm"),
+        ("stm32h743", 104_858, "axi"),
+        ("apollo4plus", 300_000, "tcm"),
+        ("apollo4plus", 400_000, "sram"),
+        ("stm32f411", 10, "sram"),
+        // It does not fit: of all the largest.
+        ("stm32h743", 500_000, "axi"),
+    ];
+    for (name, arena_bytes, region) in cases {
+        let chip = chip(name);
+        assert_eq!(place(arena_bytes, &chip, &budgets).name, region, "{arena_bytes} B on {name}");
+        let used = ram(&need(0, arena_bytes), &chip, &budgets);
+        assert_eq!(used.total_bytes, chip.ram_region(region).expect("a region").length_bytes);
+    }
+    // A budget in bytes is one of each region, and never more than it has.
+    let bytes = Budgets { ram: Budget::from_bytes(60_000).expect("bytes"), ..budgets };
+    assert_eq!(place(60_000, &chip("stm32f746"), &bytes).name, "dtcm");
+    assert_eq!(place(60_001, &chip("stm32f746"), &bytes).name, "sram");
+
+    assert_eq!(placement(52_429, &chip("stm32f746"), &budgets), None, "where all statics lie");
+    let placed = placement(1_000, &chip("stm32f407"), &budgets).expect("the CCM");
+    assert_eq!((placed.origin, placed.dma, &placed.instead_of[..]), (0x1000_0000, Some(Dma::None), "sram"));
 }

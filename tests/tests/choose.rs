@@ -262,6 +262,7 @@ fn emitted_sparse_forms_give_the_references_bytes() {
         self_test: None,
         accuracy: None,
         ram: None,
+        placement: None,
     };
     let files = codegen::generate(&plan, &net.module, &options).unwrap();
     let folder = tempfile::tempdir().unwrap();

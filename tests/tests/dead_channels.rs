@@ -440,6 +440,7 @@ fn an_emitted_crate_gives_the_bytes_of_the_whole_network() {
         self_test: None,
         accuracy: None,
         ram: None,
+        placement: None,
     };
     let files = codegen::generate(&small.plan, &small.module, &options).unwrap();
     codegen::write::write(&dir, &files).unwrap();

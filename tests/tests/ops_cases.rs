@@ -96,6 +96,7 @@ fn emit(done: &Done, folder: &Path, arch: &str) -> CrateRef {
         self_test: None,
         accuracy: None,
         ram: None,
+        placement: None,
     };
     let files = codegen::generate(&done.compiled.plan, &done.compiled.module, &options)
         .unwrap_or_else(|e| panic!("{}: {e}", done.case.name));

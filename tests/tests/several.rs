@@ -37,7 +37,7 @@ fn named(models: &[Compiled]) -> Vec<Named<'_>> {
 }
 
 fn files(models: &[Compiled], package: &str) -> CrateFiles {
-    emit_several(&named(models), &target(), package).unwrap()
+    emit_several(&named(models), &target(), package, None).unwrap()
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn names_must_be_valid_and_differ() {
     let emit = |names: &[&str]| {
         let models: Vec<Named<'_>> =
             names.iter().map(|name| Named { name, compiled: &model, ram: None }).collect();
-        emit_several(&models, &target(), "pair").map_err(|error| error.to_string())
+        emit_several(&models, &target(), "pair", None).map_err(|error| error.to_string())
     };
     assert!(emit(&["first", "second"]).is_ok());
     let error = emit(&["digits", "digits"]).unwrap_err();
@@ -269,7 +269,7 @@ fn names_must_be_valid_and_differ() {
     }
     let twice = [Named { name: "a", compiled: &model, ram: None }; 2];
     assert!(matches!(
-        emit_several(&twice, &target(), "pair"),
+        emit_several(&twice, &target(), "pair", None),
         Err(EmitError::Codegen(CodegenError::SameName { .. }))
     ));
 }

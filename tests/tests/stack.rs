@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tinyc::codegen::RamFacts;
 use tinyc::compile::{CompileOptions, Silent, compile};
-use tinyc::emit::{emit, emit_with};
+use tinyc::emit::{Facts, emit, emit_with};
 use tinyc::stack::{StackError, bound};
 use tinyc::target::Target;
 use tinyc::target::units::thousands;
@@ -419,7 +419,7 @@ fn what_a_build_for_a_chip_says_of_its_ram_adds_up() {
     let (stack, statics) = (u64::from(worst.stack.bytes), worst.static_bytes - arena);
     assert!((100..1024).contains(&stack) && statics <= 16, "{worst:?}");
     let ram = RamFacts { stack_bytes: stack, static_bytes: statics };
-    let with = emit_with(&compiled, &target, "digits", Some(ram)).unwrap();
+    let with = emit_with(&compiled, &target, "digits", Facts { ram: Some(ram), placement: None }).unwrap();
     let total = thousands(arena + stack + statics);
     let line =
         format!("| RAM in all | {total} B: the arena, {stack} B of stack at most, {statics} B of statics");

@@ -186,6 +186,11 @@ fn a_file_that_cannot_be_is_refused() {
         Problem::ArenaRegion { given: "flash".into(), known: vec!["sram".into(), "ccm".into()] }
     );
     assert_eq!(
+        problem("length_bytes = 16_384", "length_bytes = 131_072\nspeed_rank = 1").to_string(),
+        "arena_region \"sram\" is smaller than \"ccm\", which has a speed_rank; name the larger one, or leave its \
+         speed_rank out"
+    );
+    assert_eq!(
         problem("thumbv7em-none-eabi", "thumbv6m-none-eabi").to_string(),
         "rust_target thumbv6m-none-eabi does not suit core Cortex-M4F; \
          use thumbv7em-none-eabihf or thumbv7em-none-eabi"

@@ -12,7 +12,7 @@ use clap::Args;
 use tinyc::Module;
 use tinyc::codegen::{self, CodegenError};
 use tinyc::compile::{CompileOptions, Compiled, compile, input_specs, model_name};
-use tinyc::emit::emit_with;
+use tinyc::emit::{Facts, emit_with};
 use tinyc::ir::print::print as text_of;
 use tinyc::passes::PIPELINE;
 use tinyc::report::build::Emitted;
@@ -100,7 +100,11 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     )?;
 
     let ram = args.stack.then(|| ram_facts(&compiled, &target)).transpose()?;
-    let files = emit_with(&compiled, &target, &package, ram.as_ref().map(|(facts, _)| *facts))?;
+    let facts = Facts {
+        ram: ram.as_ref().map(|(facts, _)| *facts),
+        placement: memory::placement(compiled.plan.arena_bytes as u64, &target, &budgets),
+    };
+    let files = emit_with(&compiled, &target, &package, facts)?;
     let out_dir = args.out.clone().unwrap_or_else(|| format!("{}-{}", model_name(model), target.name).into());
     codegen::write::write(&out_dir, &files)?;
     let rows: Vec<FileRow> =

@@ -11,8 +11,8 @@ use tinyc::codegen::{self, CodegenError, RamFacts, module_name};
 use tinyc::compile::{CompileOptions, compile, model_name};
 use tinyc::emit::{Named, emit_several};
 use tinyc::report::build::Emitted;
-use tinyc::report::{BuildReport, FileRow, SeveralReport, TogetherRow};
-use tinyc::several::{Member, fit};
+use tinyc::report::{BuildReport, FileRow, SeveralReport, TogetherRow, memory};
+use tinyc::several::{Member, fit, plans};
 use tinyc::stack::StackBound;
 use tinyc::target::Target;
 
@@ -107,7 +107,9 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
         .enumerate()
         .map(|(index, member)| Named { name: &member.name, compiled: &member.compiled, ram: facts(index) })
         .collect();
-    let files = emit_several(&named, &target, &package)?;
+    let arena_bytes = plans(&members).iter().map(|plan| plan.arena_bytes as u64).max().unwrap_or(0);
+    let placement = memory::placement(arena_bytes, &target, &budgets);
+    let files = emit_several(&named, &target, &package, placement.as_ref())?;
     let out_dir = args.out.clone().unwrap_or_else(|| format!("{}-{}", names.join("-"), target.name).into());
     codegen::write::write(&out_dir, &files)?;
     let rows: Vec<FileRow> =

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use super::layers::{is_view, peak};
 use super::names::{grouped, plain};
+use super::place;
 use super::ports::{Port, Ports};
 use super::several::{self, Emitted};
-use super::{EmitOptions, TargetFacts};
+use super::{EmitOptions, Placement, TargetFacts};
 use crate::plan::{Plan, family};
 use crate::samples::Preprocess;
 
@@ -26,6 +27,9 @@ pub fn emit(plan: &Plan, options: &EmitOptions, ports: &Ports) -> String {
     );
     let _ = writeln!(text, "let model = MODEL.take().unwrap();");
     usage(&mut text, &package, ports);
+    if let Some(placement) = &options.placement {
+        place::text(&mut text, placement, &package, "MODEL", "ModelCell");
+    }
     ends(&mut text, options.self_test.is_some());
     let _ = writeln!(text, "## Layers\n");
     layers(&mut text, plan);
@@ -33,7 +37,12 @@ pub fn emit(plan: &Plan, options: &EmitOptions, ports: &Ports) -> String {
 }
 
 /// The text of README.md of a crate with several models.
-pub fn several(parts: &[Emitted<'_>], package: &str, target: &TargetFacts) -> String {
+pub fn several(
+    parts: &[Emitted<'_>],
+    package: &str,
+    target: &TargetFacts,
+    placement: Option<&Placement>,
+) -> String {
     let names: Vec<String> = parts.iter().map(|part| format!("`{}`", plain(&part.plan.name))).collect();
     let mut text = format!(
         "# {package}\n\nThe neural networks {} in int8, compiled for `{}` by tinyc, for one firmware: they share one arena\nand the runtime's code. `no_std`, no heap, no dependencies.\n\n",
@@ -83,6 +92,9 @@ pub fn several(parts: &[Emitted<'_>], package: &str, target: &TargetFacts) -> St
         text,
         "```\n\nA `Model` borrows the arena while it works, so that two never work at once: the borrow checker refuses it.\nMaking one costs nothing. What a model leaves in the arena is lost when another one begins: use or copy the\noutput before. A frame that is pushed row by row needs one `Model` from its first row to its last.\n"
     );
+    if let Some(placement) = placement {
+        place::text(&mut text, placement, &library, "ARENA", "ArenaCell");
+    }
     ends(&mut text, parts.iter().any(|part| part.options.self_test.is_some()));
     for part in parts {
         let _ = writeln!(text, "## {}\n", part.name);

@@ -12,8 +12,8 @@ use super::names::{grouped, module_name, plain};
 use super::ports::{self, Ports};
 use super::tokens::{docs, format, ident, inner_docs, number};
 use super::{
-    CodegenError, CrateFiles, EmitOptions, Place, RamFacts, SelfTest, TargetFacts, cargo_toml, check_package,
-    example, lib_rs, readme, runtime, weights,
+    CodegenError, CrateFiles, EmitOptions, Place, Placement, RamFacts, SelfTest, TargetFacts, cargo_toml,
+    check_package, example, lib_rs, readme, runtime, weights,
 };
 use crate::Module;
 use crate::plan::Plan;
@@ -57,6 +57,7 @@ pub fn generate_several(
     package: &str,
     target: &TargetFacts,
     parts: &[Part<'_>],
+    placement: Option<&Placement>,
 ) -> Result<CrateFiles, CodegenError> {
     check_package(package)?;
     let mut files = CrateFiles::default();
@@ -70,6 +71,7 @@ pub fn generate_several(
             self_test: part.self_test.clone(),
             accuracy: None,
             ram: part.ram,
+            placement: None,
         };
         let ports = Ports::of(part.plan, &options)?;
         let folder = format!("src/{}", part.name);
@@ -83,7 +85,7 @@ pub fn generate_several(
     files.add("Cargo.toml", cargo_toml::several(&emitted, package, target));
     files.add("src/lib.rs", root(&emitted, package, target)?);
     files.add("examples/run.rs", example::several(&emitted, package)?);
-    files.add("README.md", readme::several(&emitted, package, target));
+    files.add("README.md", readme::several(&emitted, package, target, placement));
     Ok(files)
 }
 

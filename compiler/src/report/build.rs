@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::StackFrame;
 use super::choices::ChoiceRow;
 use super::dead_channels::DeadChannelsRow;
-use super::memory::{self, Budgets, Footprint, MemoryUse};
+use super::memory::{self, Budgets, Footprint, MemoryUse, RegionRow};
 use crate::codegen::RamFacts;
 use crate::compile::{Compiled, ScaleSource};
 use crate::ir::Graph;
@@ -60,6 +60,8 @@ pub struct BuildReport {
     pub flash: MemoryUse,
     /// The arena against the RAM region in which it lies.
     pub ram: MemoryUse,
+    /// The RAM region for the arena: the fastest in which it is within the budget.
+    pub arena_region: RegionRow,
     /// Whether flash and RAM are within their budgets.
     pub fits: bool,
     /// SQNR against the float oracle, of the output where it is lowest; null
@@ -233,6 +235,7 @@ impl BuildReport {
             ram_bytes: emitted.ram.map(|ram| need.arena_bytes + ram.stack_bytes + ram.static_bytes),
             flash,
             ram,
+            arena_region: RegionRow::of(need.arena_bytes, emitted.target, emitted.budgets),
             fits: flash.fits() && ram.fits(),
             sqnr_db: worst.and_then(|w| w.sqnr_db),
             top1_agreement: worst.and_then(|w| w.top1_agreement),

@@ -70,6 +70,9 @@ impl BuildReport {
                 verdict(&self.ram)
             ),
         )?;
+        if let Some(text) = self.arena_region.text().filter(|_| alone) {
+            line("region", text)?;
+        }
         line("stack", self.stack_text())?;
         if let Some(path) = &self.stack_path {
             line("deepest", StackFrame::text(path))?;

@@ -10,11 +10,12 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::code_size;
+use crate::codegen::Placement;
 use crate::plan::Plan;
 use crate::plan::choose::Limits;
 use crate::plan::strategy::Curve;
 use crate::target::units::format_bytes;
-use crate::target::{Budget, RamRegion, Target};
+use crate::target::{Budget, Dma, RamRegion, Target};
 
 /// What a plan needs of a chip.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +96,53 @@ impl Budgets {
     }
 }
 
+/// The RAM region for an arena.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RegionRow {
+    /// Its name in the target's file.
+    pub name: String,
+    /// Its first address.
+    pub origin: u64,
+    /// Its bytes.
+    pub length_bytes: u64,
+    /// Which DMA controllers reach it; null where that is not known.
+    pub dma: Option<Dma>,
+    /// Whether statics lie elsewhere, so that the linker must be told.
+    pub to_be_placed: bool,
+}
+
+impl RegionRow {
+    /// The region for an arena.
+    #[must_use]
+    pub fn of(arena_bytes: u64, target: &Target, budgets: &Budgets) -> Self {
+        let region = place(arena_bytes, target, budgets);
+        Self {
+            name: region.name.clone(),
+            origin: region.origin,
+            length_bytes: region.length_bytes,
+            dma: region.dma,
+            to_be_placed: region.name != target.arena_region,
+        }
+    }
+
+    /// What the user has to do; `None` where nothing.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        let dma = match self.dma {
+            Some(Dma::All) => "",
+            Some(Dma::Some) => ", which not every DMA reaches",
+            Some(Dma::None) => ", which no DMA reaches",
+            None => ", of which it is not known whether DMA reaches it",
+        };
+        self.to_be_placed.then(|| {
+            format!(
+                "{} at {:#010x} is the fastest in which the arena fits{dma}: README.md says how to place it",
+                self.name, self.origin
+            )
+        })
+    }
+}
+
 /// One memory: what is needed, what may be used, what there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct MemoryUse {
@@ -131,7 +179,33 @@ pub fn flash(need: &Footprint, target: &Target, budgets: &Budgets) -> MemoryUse 
 /// leaves is there for it.
 #[must_use]
 pub fn ram(need: &Footprint, target: &Target, budgets: &Budgets) -> MemoryUse {
-    MemoryUse::new(need.arena_bytes, budgets.ram, target.arena_bytes())
+    MemoryUse::new(need.arena_bytes, budgets.ram, place(need.arena_bytes, target, budgets).length_bytes)
+}
+
+/// The RAM region for an arena: the fastest in which it is within the budget, else the
+/// largest that it may lie in.
+#[must_use]
+pub fn place<'a>(arena_bytes: u64, target: &'a Target, budgets: &Budgets) -> &'a RamRegion {
+    let has_room = |region: &&RamRegion| arena_bytes <= budgets.ram.limit_bytes(region.length_bytes);
+    let regions = target.arena_regions();
+    let largest = || regions.iter().copied().find(|region| region.name == target.arena_region);
+    // A target was checked to have that region.
+    regions.iter().copied().find(has_room).or_else(largest).unwrap_or(&target.ram[0])
+}
+
+/// The same for the emitted crate, where the region is not the usual one, so that the
+/// user must tell the linker.
+#[must_use]
+pub fn placement(arena_bytes: u64, target: &Target, budgets: &Budgets) -> Option<Placement> {
+    let region = place(arena_bytes, target, budgets);
+    (region.name != target.arena_region).then(|| Placement {
+        region: region.name.clone(),
+        instead_of: target.arena_region.clone(),
+        origin: region.origin,
+        length_bytes: region.length_bytes,
+        dma: region.dma,
+        description: region.description.clone(),
+    })
 }
 
 /// A model that does not fit.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::build::{BuildReport, Emitted, FileRow};
 use super::build_text::{files_text, line, verdict};
-use super::memory::{self, Footprint, MemoryUse};
+use super::memory::{self, Footprint, MemoryUse, RegionRow};
 use crate::several::{Member, plans};
 use crate::target::units::format_bytes;
 
@@ -43,6 +43,8 @@ pub struct SeveralReport {
     pub flash: MemoryUse,
     /// The arena against the RAM region in which it lies.
     pub ram: MemoryUse,
+    /// The RAM region for the arena: the fastest in which it is within the budget.
+    pub arena_region: RegionRow,
     /// Whether flash and RAM are within their budgets.
     pub fits: bool,
     /// Folder of the crate.
@@ -88,6 +90,7 @@ impl SeveralReport {
             ram_bytes: stack_bytes.zip(static_bytes).map(|(stack, s)| need.arena_bytes + stack + s),
             flash,
             ram,
+            arena_region: RegionRow::of(need.arena_bytes, emitted.target, emitted.budgets),
             fits: flash.fits() && ram.fits(),
             out_dir: emitted.out_dir.display().to_string(),
             files: emitted.files.to_vec(),
@@ -115,6 +118,9 @@ impl fmt::Display for SeveralReport {
         let of = self.greatest.as_ref().map_or_else(String::new, |name| format!(", that of {name}"));
         let ram = format!("{} arena{of}; {}", format_bytes(self.arena_bytes), verdict(&self.ram));
         line(f, "RAM", &ram)?;
+        if let Some(text) = self.arena_region.text() {
+            line(f, "region", &text)?;
+        }
         if let (Some(stack), Some(statics), Some(ram)) = (self.stack_bytes, self.static_bytes, self.ram_bytes)
         {
             let text = format!(

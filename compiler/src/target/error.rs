@@ -106,6 +106,16 @@ pub enum Problem {
         /// The RAM regions that exist.
         known: Vec<String>,
     },
+    /// A region for the arena is larger than `arena_region`, the last resort.
+    #[error(
+        "arena_region \"{given}\" is smaller than \"{larger}\", which has a speed_rank; name the larger one, or leave its speed_rank out"
+    )]
+    ArenaNotLargest {
+        /// The region of `arena_region`.
+        given: String,
+        /// The larger one.
+        larger: String,
+    },
     /// The Rust target does not suit the core.
     #[error("rust_target {} does not suit core {core}; use {}", given.as_deref().unwrap_or("(none)"), if allowed.is_empty() { "none".to_owned() } else { allowed.join(" or ") })]
     RustTarget {

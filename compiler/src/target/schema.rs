@@ -31,7 +31,7 @@ pub struct Target {
     pub rust_target: Option<String>,
     /// File of the runtime's `arch` folder that emitted crates use.
     pub arch: ArchFile,
-    /// Name of the RAM region in which the arena lies unless told otherwise.
+    /// Name of the RAM region in which the arena lies where no faster one has room.
     pub arena_region: String,
     /// What a user should know before trusting a figure.
     pub notes: Option<String>,
@@ -134,8 +134,25 @@ pub struct RamRegion {
     pub origin: u64,
     /// Length in bytes.
     pub length_bytes: u64,
+    /// How fast the core reads and writes data there, 1 the fastest; `None`: nothing
+    /// but `arena_region` makes it a place for the arena.
+    pub speed_rank: Option<u32>,
+    /// Who reaches it besides the core; `None` where that is not known.
+    pub dma: Option<Dma>,
     /// What is special about it.
     pub description: Option<String>,
+}
+
+/// Which DMA controllers of a chip reach a RAM region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dma {
+    /// All that serve peripherals in general.
+    All,
+    /// Some; the region's description says which.
+    Some,
+    /// None: what one delivers must be copied by the core.
+    None,
 }
 
 /// Caches between core and flash.
@@ -194,7 +211,19 @@ impl Target {
         self.ram.iter().find(|region| region.name == name)
     }
 
-    /// Bytes of the region in which the arena lies unless told otherwise.
+    /// The regions in which the arena may lie, the fastest first.
+    #[must_use]
+    pub fn arena_regions(&self) -> Vec<&RamRegion> {
+        let of_arena = |region: &RamRegion| region.name == self.arena_region;
+        let mut regions: Vec<&RamRegion> =
+            self.ram.iter().filter(|region| region.speed_rank.is_some() || of_arena(region)).collect();
+        // Of equally fast ones, the one that needs no words to the linker.
+        regions.sort_by_key(|region| (region.speed_rank.unwrap_or(u32::MAX), !of_arena(region)));
+        regions
+    }
+
+    /// Bytes of the region in which the arena lies where no faster one has room: the
+    /// largest that it may lie in.
     #[must_use]
     pub fn arena_bytes(&self) -> u64 {
         self.ram_region(&self.arena_region).map_or(0, |region| region.length_bytes)

@@ -102,6 +102,13 @@ fn check_regions(target: &Target) -> Result<(), Problem> {
             known: target.ram.iter().map(|r| r.name.clone()).collect(),
         });
     }
+    let largest = target.arena_bytes();
+    if let Some(region) = target.arena_regions().into_iter().find(|region| region.length_bytes > largest) {
+        return Err(Problem::ArenaNotLargest {
+            given: target.arena_region.clone(),
+            larger: region.name.clone(),
+        });
+    }
     Ok(())
 }
 

@@ -237,3 +237,47 @@ fn rows_of_a_signal_are_pushed() {
     assert_eq!(report["input_rows"], json!({ "rows": 32, "row_bytes": 3 }));
     assert!(files(&first) == files(&again), "the crates differ");
 }
+
+#[test]
+fn the_fastest_ram_in_which_the_arena_fits_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let model = fixture("digits/model.onnx");
+    let build = |more: &[&str]| tinyc(&[&["build", &model, "-o", text(&out)], more].concat());
+    let readme = || std::fs::read_to_string(out.join("README.md")).expect("README.md");
+
+    let summary = build(&["--target", "stm32f407"]).ok();
+    assert!(
+        summary.contains("800 B arena") && summary.contains("within 52,428 B (80 % of 65,536)"),
+        "{summary}"
+    );
+    let line = "ccm at 0x10000000 is the fastest in which the arena fits, which no DMA reaches: README.md";
+    assert!(summary.contains(line), "{summary}");
+    for part in [
+        "The arena fits `ccm`, 65,536 B at 0x10000000",
+        "No DMA reaches it",
+        "#[unsafe(link_section = \".ccm\")]\nstatic MODEL: digits::ModelCell",
+        "CCM (rw) : ORIGIN = 0x10000000, LENGTH = 65536",
+        "Startup code zeroes `.bss` alone",
+    ] {
+        assert!(readme().contains(part), "no {part:?} in {}", readme());
+    }
+
+    let report = build(&["--target", "stm32f746", "--json"]).json();
+    let region = json!({
+        "name": "dtcm", "origin": 0x2000_0000, "length_bytes": 65_536, "dma": "all", "to_be_placed": true
+    });
+    assert_eq!(report["arena_region"], region);
+    assert_eq!(report["ram"]["total_bytes"], json!(65_536));
+
+    // One region: nothing to be said.
+    let summary = build(&["--target", "stm32f411"]).ok();
+    assert!(!summary.contains("fastest") && !readme().contains("link_section"), "{summary}");
+
+    // Several models have one arena.
+    let other = fixture("residual/model.onnx");
+    let summary = build(&[&other, "--target", "stm32f746"]).ok();
+    assert!(summary.contains("  region    dtcm at 0x20000000 is the fastest"), "{summary}");
+    assert_eq!(summary.matches("fastest").count(), 1, "{summary}");
+    assert!(readme().contains("static ARENA: digits_residual::ArenaCell"), "{}", readme());
+}

@@ -16,6 +16,7 @@ pub fn options(package: &str) -> EmitOptions {
         self_test: None,
         accuracy: None,
         ram: None,
+        placement: None,
     }
 }
 
