@@ -78,7 +78,7 @@ sources! {
     "kernels/max_pool.rs" needs [ARCH, "rows.rs", "view.rs"],
     "kernels/mul.rs" needs [ARCH, "kernels/strides.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/pool_rows.rs" needs [ARCH, "kernels/avg_pool.rs", "rows.rs", "view.rs"],
-    "kernels/softmax.rs" needs ["requant.rs", "view.rs"],
+    "kernels/softmax.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/sparse.rs" needs ["kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/strides.rs" needs [],
     "kernels/window.rs" needs ["rows.rs", "view.rs"],

@@ -80,7 +80,7 @@ pub fn run_rows(
 
 /// One line of `len` output elements; operands are read `strides` elements
 /// apart.
-#[inline(never)]
+#[inline(always)]
 pub fn step(p: &Params, [a, b]: [Bytes<'_>; 2], strides: [usize; 2], out: Bytes<'_>, len: usize) {
     match strides {
         [1, 1] if !p.wide && p.lo == -128 && p.hi == 127 => {
@@ -94,7 +94,7 @@ pub fn step(p: &Params, [a, b]: [Bytes<'_>; 2], strides: [usize; 2], out: Bytes<
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 fn line(p: &Params, operands: impl Fn(usize) -> (i8, i8), out: Bytes<'_>, len: usize) {
     if p.wide {
         for i in 0..len {

@@ -160,12 +160,12 @@ pub fn step(
         let mean = mean(p, consts, ox, counted_rows, rows_inside);
         let pixel = out.sub(ox * p.in_c, p.in_c);
         let mut c = 0;
-        while c + 4 * POOL_WORDS <= p.in_c {
-            average::<POOL_WORDS>(p, rows, taps, mean, c, pixel);
+        while c < p.in_c && p.in_c >= 4 * POOL_WORDS {
+            // The last ones may be among those before.
+            average::<POOL_WORDS>(p, rows, taps, mean, c.min(p.in_c - 4 * POOL_WORDS), pixel);
             c += 4 * POOL_WORDS;
         }
         while c < p.in_c && p.in_c >= 4 {
-            // The last four may be among those before.
             average::<1>(p, rows, taps, mean, c.min(p.in_c - 4), pixel);
             c += 4;
         }
@@ -225,8 +225,11 @@ fn average<const WORDS: usize>(
             sums.add(codes, step, count);
         }
     }
-    for (n, sum) in sums.finish().into_iter().flatten().enumerate() {
+    let sums = sums.finish();
+    let mut n = 0;
+    while let Some(&sum) = sums.as_flattened().get(n) {
         out.set(c + n, arch::requantize(sum, mean.m, mean.k, p.out));
+        n = arch::opaque_count(n + 1);
     }
 }
 

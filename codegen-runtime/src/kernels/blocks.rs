@@ -86,8 +86,10 @@ impl<'a> Blocks<'a> {
                 let mut last = [0i8; 4];
                 let last = Bytes::from_mut(&mut last);
                 arch::tiles_1x4::<DUAL>(codes, len, self.stream(whole, 1), 1, last, zero_point);
-                for channel in 0..rest {
+                let mut channel = 0;
+                while channel < rest {
                     out.set(4 * whole + channel, last.get(channel));
+                    channel = arch::opaque_count(channel + 1);
                 }
             }
         } else {

@@ -11,6 +11,7 @@
 
 use core::num::NonZeroU32;
 
+use super::super::arch;
 use super::super::requant::Out;
 use super::super::view::{Bytes, Consts};
 
@@ -44,14 +45,18 @@ pub fn run(p: &Params, consts: Consts<'_>, input: Bytes<'_>, output: Bytes<'_>, 
 #[inline(never)]
 pub fn step(p: &Params, consts: Consts<'_>, row: Bytes<'_>, out: Bytes<'_>) {
     let mut max = i8::MIN;
-    for i in 0..p.n {
+    let mut i = 0;
+    while i < p.n {
         max = max.max(row.get(i));
+        i = arch::opaque_count(i + 1);
     }
     // `max - q` is in 0..=255, so the difference of the low bytes is exact.
     let term = |i| consts.i32_at(usize::from(max.wrapping_sub(row.get(i)) as u8) * 4) as u32;
     let mut sum = 0u32;
-    for i in 0..p.n {
+    i = 0;
+    while i < p.n {
         sum = sum.wrapping_add(term(i));
+        i = arch::opaque_count(i + 1);
     }
     let scaled = u64::from(sum).wrapping_mul(u64::from(p.sum_scale)).wrapping_add(1 << 23) >> 24;
     // A sum that does not fit rounds every quotient to 0, as the largest that fits does: t * 256
@@ -60,8 +65,10 @@ pub fn step(p: &Params, consts: Consts<'_>, row: Bytes<'_>, out: Bytes<'_>) {
     let scaled = scaled.min(u64::from(u32::MAX)) as u32;
     let half = scaled >> 1;
     let divisor = NonZeroU32::new(scaled).unwrap_or(NonZeroU32::MIN);
-    for i in 0..p.n {
+    i = 0;
+    while i < p.n {
         let quotient = term(i).wrapping_shl(8).wrapping_add(half) / divisor;
         out.set(i, p.out.code(quotient as i32));
+        i = arch::opaque_count(i + 1);
     }
 }
