@@ -82,6 +82,9 @@ impl BudgetArgs {
 /// Runs the verb.
 pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     let [model] = &args.model[..] else { return build_several::run(args) };
+    if let Some((name, path)) = build_several::named(model) {
+        bail!("{name}={path} names one of several models; for one: {path} --name {name}");
+    }
     let target = Target::lookup(&args.target)?;
     let package = match &args.name {
         Some(name) => package(name)?,

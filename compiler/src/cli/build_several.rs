@@ -32,11 +32,14 @@ struct Given {
     named: bool,
 }
 
+/// The two parts of `NAME=FILE`; a file that exists is one, whatever its name holds.
+pub fn named(text: &Path) -> Option<(&str, &str)> {
+    text.to_str().filter(|_| !text.exists()).and_then(|text| text.split_once('='))
+}
+
 impl Given {
-    /// A file that exists is one, whatever its name holds.
     fn parse(text: &Path) -> anyhow::Result<Given> {
-        let split = text.to_str().filter(|_| !text.exists()).and_then(|text| text.split_once('='));
-        let Some((name, path)) = split else {
+        let Some((name, path)) = named(text) else {
             return Ok(Given { name: module_name(&model_name(text)), path: text.to_owned(), named: false });
         };
         let suggestion = module_name(name);

@@ -190,6 +190,9 @@ fn other_verbs_take_one_model() {
     let build = ["build", &a, "--target", "stm32f411", "--no-softmax=digits"];
     let error = tinyc_in(folder.path(), &build).error();
     assert!(error.contains("--no-softmax=digits: there is one model; write --no-softmax"), "{error}");
+    let name = format!("net={a}");
+    let error = tinyc_in(folder.path(), &["build", &name, "--target", "stm32f411"]).error();
+    assert!(error.contains(&format!("for one: {a} --name net")), "{error}");
     let build = ["build", &a, "--target", "stm32f411", "--calib", &data, "--calib", &data];
     let error = tinyc_in(folder.path(), &build).error();
     assert!(error.contains("--calib is given twice"), "{error}");
