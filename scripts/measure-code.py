@@ -64,7 +64,8 @@ FAMILIES = {
     "avg_pool": (
         True,
         lambda i, kh: window(
-            i, kh, "", "zero_point_in: %d, count_include_pad: %s, pad_bottom: 0, pad_right: 0, " % (i, str(i == 3).lower())
+            i, kh, "", "zero_point_in: %d, count_include_pad: %s, pad_bottom: 0, pad_right: 0, first_count: 1, "
+            % (i, str(i == 3).lower())
         )
         + out(i),
         "consts, input, output, scratch",
@@ -81,6 +82,7 @@ FAMILIES = {
     ),
     "mul": (False, lambda i, kh: four(i) + "za: %d, zb: 2, m: %d, k: 0, " % (i, i) + out(i), "input, input, output, scratch"),
     "lut": (False, lambda i, kh: "len: 10%d" % i, "consts, input, output, scratch"),
+    "join": (False, lambda i, kh: "rows: 1%d, width: 1%d, a_len: 2%d, b_len: 3%d" % (i, i, i, i), "input, input, output, scratch"),
     "softmax": (False, lambda i, kh: "rows: %d, n: 1%d, sum_scale: %d, " % (i, i, i) + out(i), "consts, input, output, scratch"),
     "copy": (
         False,

@@ -74,6 +74,7 @@ sources! {
     "kernels/depthwise_window.rs" needs [
         ARCH, "kernels/channels.rs", "kernels/window.rs", "requant.rs", "rows.rs", "view.rs"
     ],
+    "kernels/join.rs" needs ["rows.rs", "view.rs"],
     "kernels/lut.rs" needs [ARCH, "rows.rs", "view.rs"],
     "kernels/max_pool.rs" needs [ARCH, "rows.rs", "view.rs"],
     "kernels/mul.rs" needs [ARCH, "kernels/strides.rs", "requant.rs", "rows.rs", "view.rs"],

@@ -1,9 +1,9 @@
-//! `add`, `mul`, `lut` and `softmax` against plain loops.
+//! `add`, `mul`, `join`, `lut` and `softmax` against plain loops.
 
 mod common;
 
 use common::{Blob, CASES, Rng, guarded, guarded_rows, no_scratch, requantize};
-use tinyc_runtime::kernels::{add, lut, mul, softmax};
+use tinyc_runtime::kernels::{add, join, lut, mul, softmax};
 use tinyc_runtime::requant::Out;
 use tinyc_runtime::view::{Arena, Bytes};
 
@@ -125,6 +125,34 @@ fn mul_equals_plain_loops() {
             })
             .collect();
         assert_eq!(got, expected, "{p:?}");
+    }
+}
+
+#[test]
+fn join_puts_the_pieces_of_two_tensors_side_by_side() {
+    let mut rng = Rng::new(25);
+    for _ in 0..CASES {
+        let (rows, width) = (rng.size(1, 5), rng.size(1, 5));
+        let (a_len, b_len) = (rng.size(1, 19), rng.size(1, 19));
+        let a = rng.codes(rows * width * a_len, -128, 127);
+        let mut b = rng.codes(rows * width * b_len, -128, 127);
+        let expected: Vec<i8> = (0..rows * width * (a_len + b_len))
+            .map(|at| match (at / (a_len + b_len), at % (a_len + b_len)) {
+                (piece, place) if place < a_len => a[piece * a_len + place],
+                (piece, place) => b[piece * b_len + place - a_len],
+            })
+            .collect();
+        let p = join::Params { rows, width, a_len, b_len };
+        let len = width * (a_len + b_len);
+        let row_wise =
+            guarded_rows([(&a, rows), (&b, rows)], (rows, rows, len), 0, |[a, b], output, part, _| {
+                join::run_rows(&p, a, b, output, part, len);
+            });
+        let whole = guarded(&a, expected.len(), |a, output| {
+            join::run(&p, a, Bytes::from_mut(&mut b), output, no_scratch());
+        });
+        assert_eq!(whole, expected, "{p:?}");
+        assert_eq!(row_wise, expected, "{p:?}, row by row");
     }
 }
 

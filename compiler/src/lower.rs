@@ -10,7 +10,7 @@ pub mod sweep;
 
 use tinyc_runtime::kernels::{
     add, avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense, dense_tile, depthwise,
-    depthwise_quad, depthwise_window, lut, max_pool, mul, softmax, sparse,
+    depthwise_quad, depthwise_window, join, lut, max_pool, mul, softmax, sparse,
 };
 
 use crate::ir::ValueId;
@@ -52,6 +52,8 @@ pub enum Kernel {
     Softmax(softmax::Params),
     /// Strided copy.
     Copy(copy::Params),
+    /// Two tensors side by side.
+    Join(join::Params),
 }
 
 /// Which kernels a machine runs best. All sets give the same bytes.

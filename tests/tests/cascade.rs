@@ -217,6 +217,34 @@ fn a_chain_keeps_the_rows_of_its_windows() {
 }
 
 #[test]
+fn a_concatenation_of_two_runs_row_by_row() {
+    // Two branches of 3 x 3 and of 1 x 1 over one squeezed tensor, twice, as in SqueezeNet:
+    // of 24 rows only those that windows need are ever there, 32 channels wide.
+    for (kernels, axis) in [(KernelSet::Tiles, 3), (KernelSet::General, 3), (KernelSet::General, 2)] {
+        let mut net = Net::new("fire", 5);
+        let mut x = net.input("x", &[1, 24, 8, 4], q());
+        for fire in 0..2 {
+            let name = |layer: &str| format!("{layer}_{fire}");
+            let squeezed = net.conv(&name("squeeze"), x, 1, 1, 1, 4);
+            let a = net.conv(&name("one"), squeezed, 1, 1, 1, 16);
+            let b = net.conv(&name("three"), squeezed, 3, 1, 1, 16);
+            x = net.op(&name("cat"), Op::Concat(axis), &[a, b], q());
+        }
+        let y = net.conv("last", x, 3, 4, 1, 1);
+        net.output(y);
+        let plans = plans(&net.module, kernels);
+        let smallest = plans.iter().min_by_key(|plan| plan.arena_bytes).unwrap();
+        let by_rows = |name: &str| {
+            smallest.steps.iter().any(|step| step.name == name && matches!(step.work, Work::Rows(_)))
+        };
+        assert!(by_rows("cat_0") && by_rows("cat_1"), "{smallest}");
+        // Whole, one concatenation alone takes 6,144 B.
+        assert!(smallest.arena_bytes < 4_096, "{} B", smallest.arena_bytes);
+        check(&mut net, smallest, 0);
+    }
+}
+
+#[test]
 fn a_mean_over_all_rows_ends_a_cascade_in_its_sums() {
     // 64 rows of 16 bytes are never whole: the input, some rows, 4 sums of 4 bytes, the output.
     let mut net = Net::new("mean", 1);

@@ -14,6 +14,7 @@ pub mod dense_tile;
 pub mod depthwise;
 pub mod depthwise_quad;
 pub mod depthwise_window;
+pub mod join;
 pub mod lut;
 pub mod max_pool;
 pub mod mul;

@@ -42,6 +42,11 @@ pub fn features(kernel: &Kernel) -> Features {
         Kernel::Mul(p) => ("mul", lines(p.shape)),
         Kernel::Lut(p) => ("lut", vec![p.len]),
         Kernel::Softmax(p) => ("softmax", vec![p.rows * p.n, p.rows]),
+        // Elements, pieces.
+        Kernel::Join(p) => {
+            let pieces = p.rows * p.width;
+            ("join", vec![pieces * (p.a_len + p.b_len), 2 * pieces])
+        }
         Kernel::Copy(p) => copies(p),
     };
     Features { key, values: parts.into_iter().chain([1]).map(|part| part as u64).collect() }

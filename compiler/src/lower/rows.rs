@@ -27,6 +27,8 @@ pub struct RowForm {
     pub adjacent: bool,
     /// The most units of one step.
     pub most_units: usize,
+    /// Bytes of a row of the second operand, where there is one.
+    pub second_row_bytes: usize,
 }
 
 /// Rows that a step may resolve: what the emitted code keeps on the stack.
@@ -35,6 +37,11 @@ pub const MOST_WINDOW: usize = 128;
 pub const MOST_UNITS: usize = 32;
 
 impl RowForm {
+    /// Bytes of a row of an operand.
+    pub fn in_row_bytes(&self, operand: usize) -> usize {
+        if operand == 0 { self.walk.in_row_bytes } else { self.second_row_bytes }
+    }
+
     /// How many units there are.
     pub fn units(&self) -> usize {
         if self.gathers { self.walk.in_rows } else { self.walk.out_rows }
@@ -77,7 +84,7 @@ fn own_rows([h, w, c]: [usize; 3]) -> RowForm {
         dilation: 1,
         rows_per_step: 1,
     };
-    RowForm { walk, gathers: false, adjacent: false, most_units: MOST_UNITS }
+    RowForm { walk, gathers: false, adjacent: false, most_units: MOST_UNITS, second_row_bytes: w * c }
 }
 
 /// The rows of kernels whose parameters have the usual names.
@@ -98,6 +105,7 @@ macro_rules! windows {
             gathers: false,
             adjacent: false,
             most_units: MOST_UNITS,
+            second_row_bytes: 0,
         }
     };
 }
@@ -136,6 +144,7 @@ impl Kernel {
                 gathers: false,
                 adjacent: false,
                 most_units: p.tile_h,
+                second_row_bytes: 0,
             },
             Kernel::DepthwiseQuad(p) => RowForm {
                 walk: Walk {
@@ -152,10 +161,16 @@ impl Kernel {
                 gathers: false,
                 adjacent: true,
                 most_units: MOST_UNITS,
+                second_row_bytes: 0,
             },
             Kernel::Add(p) if same([p.a_strides, p.b_strides], p.shape) => own_rows(shape),
             Kernel::Mul(p) if same([p.a_strides, p.b_strides], p.shape) => own_rows(shape),
             Kernel::Lut(_) => own_rows(shape),
+            Kernel::Join(p) if p.rows == shape[0] => {
+                let own = own_rows(shape);
+                let walk = Walk { in_row_bytes: p.width * p.a_len, ..own.walk };
+                RowForm { walk, second_row_bytes: p.width * p.b_len, ..own }
+            }
             _ => return None,
         };
         (form.walk.kernel > 0 && form.walk.kernel <= MOST_WINDOW).then_some(form)

@@ -37,6 +37,7 @@ pub fn family(kernel: &Kernel) -> Family {
         Kernel::Softmax(_) => ("softmax", None, true),
         Kernel::Add(_) => ("add", None, false),
         Kernel::Mul(_) => ("mul", None, false),
+        Kernel::Join(_) => ("join", None, false),
         Kernel::Copy(_) => ("copy", None, false),
     };
     Family { name, kernel_h, consts }
@@ -70,6 +71,7 @@ pub fn params_text(kernel: &Kernel) -> String {
         Kernel::Mul(p) => format!("{p:?}"),
         Kernel::Lut(p) => format!("{p:?}"),
         Kernel::Softmax(p) => format!("{p:?}"),
+        Kernel::Join(p) => format!("{p:?}"),
         Kernel::Copy(p) => format!("{p:?}"),
     }
 }

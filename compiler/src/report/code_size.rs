@@ -37,6 +37,7 @@ const TABLE: &[CodeSize] = &[
     CodeSize { family: "dense", alone_bytes: 1930, kernel_bytes: 1562, call_bytes: 46 },
     CodeSize { family: "add", alone_bytes: 598, kernel_bytes: 1014, call_bytes: 375 },
     CodeSize { family: "mul", alone_bytes: 312, kernel_bytes: 1224, call_bytes: 371 },
+    CodeSize { family: "join", alone_bytes: 2328, kernel_bytes: 1982, call_bytes: 18 },
     CodeSize { family: "lut", alone_bytes: 326, kernel_bytes: 66, call_bytes: 28 },
     CodeSize { family: "softmax", alone_bytes: 744, kernel_bytes: 210, call_bytes: 206 },
     CodeSize { family: "copy", alone_bytes: 336, kernel_bytes: 3540, call_bytes: 104 },

@@ -57,7 +57,8 @@ pub fn after_fusion(plan: &Plan) -> Traffic {
     for (step, call) in plan.steps.iter().flat_map(|step| step.work.calls().iter().map(move |c| (step, c))) {
         if let Work::Rows(work) = &step.work {
             let walk = &work.form.walk;
-            let read = work.inputs.len() * walk.in_rows * walk.in_row_bytes;
+            let read: usize =
+                (0..work.inputs.len()).map(|at| walk.in_rows * work.form.in_row_bytes(at)).sum();
             traffic.add((read + walk.out_rows * walk.out_row_bytes) as u64, call.consts.bytes as u64);
             continue;
         }

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use tinyc_runtime::kernels::{
     add, avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense, dense_tile, depthwise,
-    depthwise_quad, depthwise_window, lut, max_pool, mul, pool_rows, softmax, sparse,
+    depthwise_quad, depthwise_window, join, lut, max_pool, mul, pool_rows, softmax, sparse,
 };
 use tinyc_runtime::rows;
 use tinyc_runtime::view::{Bytes, Consts};
@@ -131,6 +131,7 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
         Kernel::Softmax(p) => softmax::run(p, consts, operand(0), output, scratch),
         Kernel::Add(p) => add::run(p, operand(0), operand(1), output, scratch),
         Kernel::Mul(p) => mul::run(p, operand(0), operand(1), output, scratch),
+        Kernel::Join(p) => join::run(p, operand(0), operand(1), output, scratch),
         Kernel::Copy(p) => copy::run(p, operand(0), output, scratch),
         Kernel::Conv2d(p) => {
             let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
@@ -249,6 +250,7 @@ fn by_rows(plan: &Plan, work: &RowWork, units: Range<usize>, arena: &mut [i8], w
         Kernel::AvgPool(p) => avg_pool::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
         Kernel::Add(p) => add::run_rows(p, input, rows(1), output, part, bytes),
         Kernel::Mul(p) => mul::run_rows(p, input, rows(1), output, part, bytes),
+        Kernel::Join(p) => join::run_rows(p, input, rows(1), output, part, bytes),
         Kernel::Lut(_) => lut::run_rows(consts, input, output, part, bytes),
         // Kernels without rows; the verifier refuses them here.
         Kernel::Dense(_) | Kernel::DenseTile(_) | Kernel::Softmax(_) | Kernel::Copy(_) => {}

@@ -244,9 +244,15 @@ fn elements() -> ModelBuilder {
             .output(&[n, b, c, a])
             .input(&format!("c{i}"), &shape)
             .input(&format!("d{i}"), &shape)
+            .input(&format!("g{i}"), &shape)
             .op("Concat")
             .attr_int("axis", 1)
-            .output(&[n, 2 * a, b, c]);
+            .output(&[n, 3 * a, b, c])
+            .input(&format!("e{i}"), &shape)
+            .input(&format!("f{i}"), &shape)
+            .op("Concat")
+            .attr_int("axis", 3)
+            .output(&[n, a, b, 2 * c]);
     }
     model
 }

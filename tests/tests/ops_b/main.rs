@@ -73,6 +73,10 @@ fn execute(lowered: &Lowered, inputs: &BTreeMap<ValueId, Vec<i8>>, first: ValueI
             }
             Kernel::Softmax(p) => kernels::softmax::run(&p, consts, input, output, scratch),
             Kernel::Copy(p) => kernels::copy::run(&p, input, output, scratch),
+            Kernel::Join(p) => {
+                let mut second = inputs[&call.inputs[1]].clone();
+                kernels::join::run(&p, input, Bytes::from_mut(&mut second), output, scratch);
+            }
             other => panic!("{other:?} is not of these operators"),
         }
     }

@@ -1,11 +1,11 @@
-//! Concatenation to one `copy` call an input.
+//! Concatenation of two tensors to one `join` call, of others to one `copy` call an input.
 //!
-//! In: a node. Out: as many calls as inputs. Invariant: the calls write every
-//! byte of the output exactly once.
+//! In: a node. Out: one call, or as many as inputs. Invariant: the calls write every
+//! byte of the output exactly once. `join` can work row by row.
 
-use tinyc_runtime::kernels::copy;
+use tinyc_runtime::kernels::{copy, join};
 
-use crate::ir::{Graph, NodeId};
+use crate::ir::{Graph, NodeId, ValueId};
 use crate::lower::{Call, Kernel, LowerError, Lowered};
 use crate::ops::transpose::lower::Strided;
 use crate::quant::QuantTable;
@@ -17,6 +17,9 @@ use crate::quant::QuantTable;
 pub fn lower(graph: &Graph, _quant: &QuantTable, id: NodeId, axis: usize) -> Result<Lowered, LowerError> {
     let node = graph.node(id);
     let out = graph.shape(node.output);
+    if let &[a, b] = node.inputs.as_slice() {
+        return Ok(Lowered::one(pair(graph, [a, b], axis)));
+    }
     let row: usize = out.0[axis..].iter().product();
     let mut out_offset = 0;
     let mut calls = Vec::with_capacity(node.inputs.len());
@@ -37,4 +40,23 @@ pub fn lower(graph: &Graph, _quant: &QuantTable, id: NodeId, axis: usize) -> Res
         calls.push(Call { kernel, consts: Vec::new(), inputs: vec![input], scratch_bytes });
     }
     Ok(Lowered::many(calls))
+}
+
+fn pair(graph: &Graph, inputs: [ValueId; 2], axis: usize) -> Call {
+    let [a, b] = inputs.map(|input| graph.shape(input).0.split_at(axis));
+    let outer: usize = a.0.iter().product();
+    // Rows of `[1, H, W, C]`, where the axis is not before them.
+    let rows = if axis >= 2 { a.0[..2].iter().product() } else { 1 };
+    let params = join::Params {
+        rows,
+        width: outer / rows.max(1),
+        a_len: a.1.iter().product(),
+        b_len: b.1.iter().product(),
+    };
+    Call {
+        kernel: Kernel::Join(params),
+        consts: Vec::new(),
+        inputs: inputs.to_vec(),
+        scratch_bytes: join::scratch_bytes(&params),
+    }
 }

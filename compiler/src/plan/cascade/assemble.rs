@@ -121,8 +121,8 @@ pub fn addressable(problem: &Problem, chosen: &Candidate) -> bool {
     let mut places = Places::new(problem, chosen);
     for step in &problem.steps {
         if let Kind::Rows(form, _) = &step.kind {
-            for &home in &step.reads {
-                places.table(home, form.walk.in_row_bytes);
+            for (operand, &home) in step.reads.iter().enumerate() {
+                places.table(home, form.in_row_bytes(operand));
             }
             places.table(step.writes, form.walk.out_row_bytes);
         }
@@ -196,7 +196,8 @@ impl<'a> Places<'a> {
         let Kind::Rows(form, kernel) = &info.kind else { unreachable!("the caller matched") };
         let call = lowered.calls.into_iter().next().expect("a step of rows is one call");
         let homes: Vec<usize> = call.inputs.iter().map(|v| self.problem.home_of[v]).collect();
-        let inputs = homes.iter().map(|&home| self.table(home, form.walk.in_row_bytes)).collect();
+        let inputs =
+            homes.iter().enumerate().map(|(at, &home)| self.table(home, form.in_row_bytes(at))).collect();
         let output = self.table(info.writes, form.walk.out_row_bytes);
         let operand = |(&value, &home): (&ValueId, &usize)| Operand { value, range: self.range(home) };
         RowWork {

@@ -172,7 +172,9 @@ impl Problem {
         let mut sizes: Vec<Vec<usize>> = vec![Vec::new(); self.homes.len()];
         for step in &self.steps {
             if let Kind::Rows(form, _) = &step.kind {
-                step.reads.iter().for_each(|&home| sizes[home].push(form.walk.in_row_bytes));
+                for (operand, &home) in step.reads.iter().enumerate() {
+                    sizes[home].push(form.in_row_bytes(operand));
+                }
                 sizes[step.writes].push(form.walk.out_row_bytes);
             }
         }
