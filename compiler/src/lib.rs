@@ -66,6 +66,20 @@ pub enum Feed {
     Whole,
     /// Row by row; what a row makes possible is computed before the next one.
     Rows,
+    /// A window that slides over a stream: so many new rows a step, which computes only
+    /// what is new.
+    Frames {
+        /// Rows by which the window moves, at least 1.
+        hop: usize,
+    },
+}
+
+impl Feed {
+    /// Whether the caller hands rows over, which lie as the first layer reads them.
+    #[must_use]
+    pub fn by_rows(self) -> bool {
+        self != Feed::Whole
+    }
 }
 
 impl std::str::FromStr for Feed {
@@ -75,7 +89,8 @@ impl std::str::FromStr for Feed {
         match given {
             "whole" => Ok(Feed::Whole),
             "rows" => Ok(Feed::Rows),
-            other => Err(format!("'{other}' is no way to feed an input: use whole or rows")),
+            "frames" => Ok(Feed::Frames { hop: 1 }),
+            other => Err(format!("'{other}' is no way to feed an input: use whole, rows or frames")),
         }
     }
 }
@@ -85,6 +100,7 @@ impl std::fmt::Display for Feed {
         f.write_str(match self {
             Feed::Whole => "whole",
             Feed::Rows => "rows",
+            Feed::Frames { .. } => "frames",
         })
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
+use tinyc::Feed;
 use tinyc::compile::{CompileOptions, Silent, compile, import};
 use tinyc::onnx::OnnxError;
 use tinyc::plan::strategy::Strategy;
@@ -158,6 +159,41 @@ fn the_smallest_plans_keep_the_bytes() {
         let inputs: Vec<Vec<i8>> = fast.inputs.iter().map(|io| codes(io.range.bytes)).collect();
         let inputs: Vec<&[i8]> = inputs.iter().map(Vec::as_slice).collect();
         assert_eq!(Simulator::new(&min).run(&inputs), Simulator::new(&fast).run(&inputs), "{name}");
+    }
+}
+
+/// Windows that slide over recorded samples: at each step the outputs of a run on the whole
+/// window, for a good part of its work.
+#[test]
+fn windows_that_slide_keep_the_bytes() {
+    let Some(RealModels { models, data }) = needs::models() else { return };
+    for (name, hop, most_percent) in [("har_cnn1d", 4, 20), ("kws_dscnn", 2, 45)] {
+        let case = case(name, Form::Float);
+        let scratch = tempfile::tempdir().unwrap();
+        let options = case.options(&data, scratch.path()).compile;
+        let planned = |feed| {
+            let options = CompileOptions { strategy: Strategy::Fast, feed, ..options.clone() };
+            compile(&case.path(&models), &options, &Silent, &mut |_, _| {}).unwrap().plan
+        };
+        // Pushed rows lie as those of frames do.
+        let (whole, slides) = (planned(Feed::Rows), planned(Feed::Frames { hop }));
+        let slide = slides.slide.as_ref().unwrap();
+        let macs: u64 = slides.steps.iter().map(|step| step.macs).sum();
+        assert!(macs * 100 <= slide.window_macs * most_percent, "{name}: {macs} of {}", slide.window_macs);
+        let row = whole.inputs[0].shape.elements() / slide.rows;
+        let stream: Vec<i8> = (0..2 * slide.rows * row).map(|i| (i * i * 37 % 251) as u8 as i8).collect();
+        let mut simulator = Simulator::new(&slides);
+        for (index, frame) in stream.chunks_exact(hop * row).enumerate() {
+            let outputs = simulator.step(frame, &mut |_, _, _| ());
+            let end = (index + 1) * hop * row;
+            if let Some(start) = end.checked_sub(slide.rows * row) {
+                assert_eq!(
+                    outputs,
+                    Simulator::new(&whole).run(&[&stream[start..end]]),
+                    "{name}, step {index}"
+                );
+            }
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub struct BenchReport {
     pub opt: String,
     /// `"sample"` or `"zeros"`.
     pub input: &'static str,
+    /// What was measured: `"inference"`, or the last `"step"` of a window that slides.
+    pub measured: &'static str,
     /// Highest clock of the target.
     pub clock_hz: Option<u64>,
     /// The published table that cycles follow; null where there is none.
@@ -165,6 +167,7 @@ impl BenchReport {
             core: core.name(),
             opt: compiled.opt.to_string(),
             input: if real { "sample" } else { "zeros" },
+            measured: if plan.slide.is_some() { "step" } else { "inference" },
             clock_hz: target.clock_hz,
             timing: table.map(TimingTable::source),
             instructions: total.instructions,

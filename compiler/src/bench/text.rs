@@ -20,8 +20,8 @@ impl fmt::Display for BenchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} for {} (--opt {}), one inference of {} on emulated {}\n",
-            self.model, self.target, self.opt, self.input, self.core
+            "{} for {} (--opt {}), one {} of {} on emulated {}\n",
+            self.model, self.target, self.opt, self.measured, self.input, self.core
         )?;
         writeln!(f, "{}\n", layers(self))?;
         let mut line = |label: &str, text: String| writeln!(f, "{label:LABEL$}{text}");

@@ -64,10 +64,14 @@ pub struct QuantArgs {
     /// the RAM budget
     #[arg(long, value_name = "STRATEGY", default_value = "auto", value_parser = checked::<Strategy>)]
     ram_strategy: Vec<String>,
-    /// How the input comes: whole, or in rows, which are pushed one by one, so that all of
-    /// it never lies in RAM
+    /// How the input comes: whole; in rows, which are pushed one by one, so that all of it
+    /// never lies in RAM; or in frames of a stream over which the window slides, so that
+    /// each step computes only what is new
     #[arg(long, value_name = "FORM", default_value = "whole", value_parser = checked::<Feed>)]
     input: Vec<String>,
+    /// Rows of a frame: by so many the window moves in a step, with --input frames
+    #[arg(long, value_name = "ROWS")]
+    hop: Vec<String>,
 }
 
 impl QuantArgs {
@@ -101,6 +105,12 @@ impl QuantArgs {
         if let (Some(file), Some((option, _))) = (quant, with_quant.iter().find(|(_, given)| *given)) {
             bail!("--quant {file} holds what {option} decides: leave one of them out");
         }
+        let hop = of.value("--hop", &self.hop, Bare::ForAll)?.map(rows).transpose()?;
+        let feed = match (of.parsed("--input", &self.input)?.unwrap_or_default(), hop) {
+            (Feed::Frames { .. }, Some(hop)) => Feed::Frames { hop },
+            (_, Some(_)) => bail!("--hop says by how much a window slides: give --input frames with it"),
+            (feed, None) => feed,
+        };
         Ok(CompileOptions {
             calib: calib.map(PathBuf::from),
             quant: quant.map(PathBuf::from),
@@ -112,7 +122,7 @@ impl QuantArgs {
             kernels: target.map_or_else(KernelSet::default, |target| target.arch.kernels()),
             opt: of.parsed("--opt", &self.opt)?.unwrap_or_default(),
             strategy: of.parsed("--ram-strategy", &self.ram_strategy)?.unwrap_or_default(),
-            feed: of.parsed("--input", &self.input)?.unwrap_or_default(),
+            feed,
             limits: target.map(|target| Budgets::default().limits(target)).unwrap_or_default(),
         })
     }
@@ -127,6 +137,14 @@ pub fn only<'a>(verb: &str, models: &'a [PathBuf]) -> anyhow::Result<&'a Path> {
              `tinyc build` makes of several, each computes the same bytes as alone",
             models.len()
         ),
+    }
+}
+
+/// The rows of a frame: a number from 1 on.
+fn rows(text: &str) -> anyhow::Result<usize> {
+    match text.parse() {
+        Ok(rows) if rows > 0 => Ok(rows),
+        _ => bail!("--hop {text}: give a number of rows, 1 or more"),
     }
 }
 

@@ -6,9 +6,10 @@ use crate::plan::Plan;
 
 /// The text of Cargo.toml of a crate with one model.
 pub fn emit(plan: &Plan, options: &EmitOptions) -> String {
-    let rows = match plan.pushed {
-        Some(_) => "\n[package.metadata.tinyc]\ninput = \"rows\"\n",
-        None => "",
+    let rows = match (&plan.pushed, &plan.slide) {
+        (Some(_), _) => "\n[package.metadata.tinyc]\ninput = \"rows\"\n",
+        (None, Some(_)) => "\n[package.metadata.tinyc]\ninput = \"frames\"\n",
+        (None, None) => "",
     };
     manifest(&plan.name, &options.package, &options.target, options.self_test.is_some(), rows)
 }

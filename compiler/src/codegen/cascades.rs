@@ -13,7 +13,7 @@ use super::names::plain;
 use super::tokens::{docs, ident, number};
 use crate::Module;
 use crate::lower::Kernel;
-use crate::plan::{BufferKind, Cascade, Plan, RowWork, Step, StepId, Time, family};
+use crate::plan::{Buffer, BufferKind, Cascade, Plan, RowWork, Step, StepId, Time, family};
 
 /// The tables of rows.
 pub fn tables(plan: &Plan, module: &Module) -> TokenStream {
@@ -121,6 +121,7 @@ pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
     let counts: Vec<usize> = cascade.order.iter().map(|(_, count)| usize::from(*count)).collect();
     if let ([layer], [before @ .., last]) = (layers, counts.as_slice())
         && before.windows(2).all(|pair| pair[0] == pair[1])
+        && cascade.starts.is_empty()
     {
         let function = ident(&layer.function);
         let lines = docs(&[format!("Layer {} alone, row by row.", layer.index)]);
@@ -138,6 +139,9 @@ pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
                 #function(arena, (y, #last));
             }
         };
+    }
+    if !cascade.starts.is_empty() {
+        return parts(cascade, layers);
     }
     let order = order_table(cascade);
     let rows: Vec<_> = (0..layers.len()).map(|stage| format_ident!("y{stage}")).collect();
@@ -166,6 +170,64 @@ pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
             #(let mut #rows = 0;)*
             for &[stage, count] in &ORDER {
                 let count = count as usize;
+                match stage {
+                    #(#arms)*
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// The function of a cascade that runs some rows of each layer only.
+fn parts(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
+    let name = ident(&name(cascade));
+    let most = cascade.starts.iter().copied().max().unwrap_or(0).max(cascade.stages as u16);
+    let kind = ident(if most <= u16::from(u8::MAX) { "u8" } else { "u16" });
+    let count = number(cascade.order.len());
+    let order = cascade.order.iter().zip(&cascade.starts).map(|(&(stage, count), &start)| {
+        let [stage, start, count] = [stage, start, count].map(|n| number(usize::from(n)));
+        quote!([#stage, #start, #count])
+    });
+    let arms = layers.iter().enumerate().map(|(stage, layer)| {
+        let (stage, function) = (number(stage), ident(&layer.function));
+        quote!(#stage => #function(arena, rows),)
+    });
+    if let [layer] = layers {
+        let function = ident(&layer.function);
+        let lines = docs(&[format!(
+            "Layer {} alone: the rows that are new, and those at the window's ends.",
+            layer.index
+        )]);
+        let order = cascade.order.iter().zip(&cascade.starts).map(|(&(_, count), &start)| {
+            let [start, count] = [start, count].map(|n| number(usize::from(n)));
+            quote!([#start, #count])
+        });
+        return quote! {
+            #lines
+            #[inline(never)]
+            fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
+                /// The first of some rows, and how many.
+                static ORDER: [[#kind; 2]; #count] = [#(#order),*];
+                for &[first, count] in &ORDER {
+                    #function(arena, (first as usize, count as usize));
+                }
+            }
+        };
+    }
+    let lines = docs(&[format!(
+        "Layers {} to {}: the rows that are new, and those at the window's ends.",
+        cascade.first.index(),
+        cascade.first.index() + cascade.stages - 1
+    )]);
+    quote! {
+        #lines
+        #[inline(never)]
+        fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
+            /// Which layer makes rows, the first of them, and how many.
+            static ORDER: [[#kind; 3]; #count] = [#(#order),*];
+            for &[stage, first, count] in &ORDER {
+                let rows = (first as usize, count as usize);
                 match stage {
                     #(#arms)*
                     _ => {}
@@ -207,7 +269,9 @@ pub fn remains(plan: &Plan, cascade: &Cascade, step: &Step) -> bool {
     let inside = |step: StepId| steps.contains(&step.index());
     let end = events.iter().rposition(|e| e.step().is_some_and(inside)).map_or(0, |last| last + 1);
     let mut bytes = 0;
-    let lives = plan.buffers.iter().all(|buffer| match &buffer.kind {
+    // Rows that move before a step have another life in it.
+    let moves = |buffer: &Buffer| plan.slide.is_some() && buffer.last == Time::START;
+    let lives = plan.buffers.iter().filter(|buffer| !moves(buffer)).all(|buffer| match &buffer.kind {
         BufferKind::Values(values) | BufferKind::Row { values, .. } if values.contains(&step.output) => {
             bytes += buffer.bytes;
             buffer.last > Time::of(end)

@@ -13,12 +13,22 @@ use super::{CodegenError, EmitOptions};
 /// # Errors
 /// [`CodegenError::Bug`] where the tokens do not parse.
 pub fn emit(options: &EmitOptions, ports: &Ports) -> Result<String, CodegenError> {
-    let lines = inner_docs(&[
-        "Runs the model once on this machine: `cargo run --release --example run [FILE..]`.",
-        "",
-        "Each FILE holds the int8 codes of an input, in the model's order; inputs",
-        "without one are zeros. Prints the codes of each output.",
-    ]);
+    let lines = if slides(ports) {
+        [
+            "Runs the model on a stream on this machine: `cargo run --release --example run [FILE]`.",
+            "",
+            "FILE holds the int8 codes of the stream, row after row; a stream that is shorter",
+            "than the window goes on with zeros. Prints the codes of the outputs of each step.",
+        ]
+    } else {
+        [
+            "Runs the model once on this machine: `cargo run --release --example run [FILE..]`.",
+            "",
+            "Each FILE holds the int8 codes of an input, in the model's order; inputs",
+            "without one are zeros. Prints the codes of each output.",
+        ]
+    };
+    let lines = inner_docs(&lines);
     let package = ident(&options.package.replace('-', "_"));
     let body = body(&quote!(#package), "", ports);
     format(quote! {
@@ -98,8 +108,46 @@ fn body(path: &TokenStream, label: &str, ports: &Ports) -> TokenStream {
     });
     let run = (ports.outputs.len() != 1).then(|| quote!(model.run();));
     match ports.inputs.iter().any(|port| port.rows.is_some()) {
+        true if slides(ports) => frames(path, label, ports),
         true => rows(path, label, ports),
         false => quote!(#(#fills)* #run #(#shows)*),
+    }
+}
+
+/// Whether a window slides over the input.
+fn slides(ports: &Ports) -> bool {
+    ports.inputs.iter().any(|port| port.hop.is_some())
+}
+
+/// Lets the window slide over a file.
+fn frames(path: &TokenStream, label: &str, ports: &Ports) -> TokenStream {
+    let only = format!("{label}output = {{output:?}}");
+    let shows = match ports.outputs.as_slice() {
+        [_] => quote! {
+            if let Some(output) = model.step(&frame) {
+                println!(#only);
+            }
+        },
+        outputs => {
+            let shows = outputs.iter().map(|port| {
+                let (access, label) = (ident(&port.module), format!("{label}{} = {{:?}}", port.module));
+                quote!(println!(#label, model.#access());)
+            });
+            quote! {
+                if model.step(&frame) {
+                    #(#shows)*
+                }
+            }
+        }
+    };
+    quote! {
+        let mut stream = files.next().map(std::fs::read).transpose()?.unwrap_or_default();
+        let least = #path::input::STEPS * #path::input::FRAME_BYTES;
+        stream.resize(stream.len().max(least), 0);
+        for bytes in stream.as_chunks::<{ #path::input::FRAME_BYTES }>().0 {
+            let frame = bytes.map(|byte| byte as i8);
+            #shows
+        }
     }
 }
 

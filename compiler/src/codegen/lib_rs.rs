@@ -7,10 +7,12 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::cascades;
+use super::holds::{Holds, borrowed, owned};
 use super::layers::{self, Layer};
 use super::names::{grouped, plain};
 use super::ports::{self, Port, Ports};
 use super::pushed;
+use super::slide;
 use super::tokens::{docs, format, ident, inner_docs, number};
 use super::weights::{self, self_test_input, self_test_output};
 use super::{CodegenError, EmitOptions, Place};
@@ -48,6 +50,7 @@ pub fn emit(
     let weights = weights_static(plan);
     let functions: Vec<TokenStream> = layers.iter().map(|l| l.function(module)).collect::<Result<_, _>>()?;
     let tables = cascades::tables(plan, module);
+    let slides = plan.slide.as_ref().map(|window| slide::items(plan, module, window));
     let orders = runs.iter().filter_map(|run| match (run, &plan.pushed) {
         (Run::Cascade(cascade, layers), Some(input)) if cascade.first.index() == 0 => {
             Some(pushed::items(plan, input, cascade, layers))
@@ -66,6 +69,7 @@ pub fn emit(
         #rest
         #weights
         #tables
+        #slides
         #(#orders)*
         #(#functions)*
     })
@@ -167,14 +171,28 @@ fn facts(plan: &Plan, options: &EmitOptions, place: Place) -> TokenStream {
             pub const USED_BYTES: usize = #arena;
         },
     };
+    let window = plan.slide.as_ref().map(|slide| {
+        let macs = Literal::u64_unsuffixed(slide.window_macs);
+        let lines = docs(&["Multiply-accumulates of a run that keeps nothing: of a whole window."]);
+        quote! {
+            #lines
+            pub const WINDOW_MACS: u64 = #macs;
+        }
+    });
+    let one = docs(&[if plan.slide.is_some() {
+        "Multiply-accumulates of a step."
+    } else {
+        "Multiply-accumulates of one run."
+    }]);
     quote! {
         /// The model's name.
         pub const NAME: &str = #name;
         #own
         /// Bytes of flash that weights and other constants take.
         pub const WEIGHT_BYTES: usize = #weights;
-        /// Multiply-accumulates of one run.
+        #one
         pub const MACS: u64 = #macs;
+        #window
     }
 }
 
@@ -216,25 +234,38 @@ fn weights_static(plan: &Plan) -> TokenStream {
 
 fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>], place: Place) -> TokenStream {
     let pushed = pushed::first(plan);
-    let generic = match pushed {
-        Some(_) => pushed::generic_surface(ports),
-        None => generic_surface(ports),
+    let window = plan.slide.as_ref();
+    let by_rows = pushed.is_some() || window.is_some();
+    let generic = match (pushed, window) {
+        (Some(_), _) => pushed::generic_surface(ports),
+        (None, Some(_)) => slide::generic_surface(ports),
+        (None, None) => generic_surface(ports),
     };
-    let inputs = ports.inputs.iter().filter(|_| pushed.is_none()).map(input_access);
-    let run = match pushed {
-        Some((input, cascade)) => {
+    let inputs = ports.inputs.iter().filter(|_| !by_rows).map(input_access);
+    let run = match (pushed, window) {
+        (Some((input, cascade)), _) => {
             let rest: Vec<Ident> = runs.iter().skip(1).map(Run::function).collect();
             pushed::functions(input, cascade, ports, &rest)
         }
-        None => run(ports, runs),
+        (None, Some(window)) => {
+            let all: Vec<Ident> = runs.iter().map(Run::function).collect();
+            slide::functions(plan, window, ports, &all)
+        }
+        (None, None) => run(ports, runs),
     };
-    let (progress, start) = match pushed {
-        Some(_) => (quote!(progress: Progress,), quote!(, progress: Progress::START)),
-        None => (quote!(), quote!()),
+    let (progress, start) = match (pushed, window) {
+        (Some(_), _) => (quote!(progress: Progress,), quote!(, progress: Progress::START)),
+        (None, Some(window)) => slide::state(window),
+        (None, None) => (quote!(), quote!()),
+    };
+    let holds = match (pushed, window) {
+        (Some(_), _) => Holds::Frame,
+        (None, Some(_)) => Holds::Window,
+        (None, None) => Holds::Nothing,
     };
     let [state, name, arena, new] = match place {
-        Place::Crate => owned(pushed.is_some(), &start),
-        Place::Module => borrowed(pushed.is_some(), &start),
+        Place::Crate => owned(holds, &start),
+        Place::Module => borrowed(holds, &start),
     };
     let lifetime = (place == Place::Module).then(|| quote!(<'a>));
     let outputs = ports.outputs.iter().filter(|_| ports.outputs.len() > 1).map(|port| {
@@ -248,8 +279,12 @@ fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>], pl
         }
     });
     let traced = traced(plan, runs);
-    let self_test = options.self_test.as_ref().map(|_| self_test(ports, pushed.is_some()));
-    let infer = if pushed.is_some() { pushed::infer(ports) } else { infer(ports) };
+    let self_test = options.self_test.as_ref().map(|_| self_test(plan, ports));
+    let infer = match (pushed, window) {
+        (Some(_), _) => pushed::infer(ports),
+        (None, Some(_)) => slide::infer(ports),
+        (None, None) => infer(ports),
+    };
     quote! {
         #state
         pub struct #name {
@@ -268,40 +303,6 @@ fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>], pl
             #self_test
         }
     }
-}
-
-/// Of a model that is its crate: what it is, its name, its arena, how it is made.
-fn owned(pushed: bool, start: &TokenStream) -> [TokenStream; 4] {
-    let state = docs(&[match pushed {
-        true => "The model's state: its arena, and how far the frame is.",
-        false => "The model's state: its arena.",
-    }]);
-    let new = quote! {
-        /// A model of zeros, which lies in `.bss` if it is static.
-        pub const fn new() -> Model { Model { arena: Arena::new() #start } }
-    };
-    [state, quote!(Model), quote!(Arena<ARENA_BYTES>), new]
-}
-
-/// The same of a model that shares its arena with others.
-fn borrowed(pushed: bool, start: &TokenStream) -> [TokenStream; 4] {
-    let state = docs(match pushed {
-        true => &[
-            "The model at work: it holds the arena that all models share, and how far the",
-            "frame is. No other model can run until it is dropped.",
-        ],
-        false => &[
-            "The model at work: it holds the arena that all models share. No other model can",
-            "run until it is dropped.",
-        ],
-    });
-    let new = quote! {
-        /// The model, in whatever state the arena is: it costs nothing to make one for
-        /// every run. Results are to be used, or copied, before another model takes the
-        /// arena.
-        pub const fn new(arena: &'a mut crate::Arena) -> Model<'a> { Model { arena: &mut arena.0 #start } }
-    };
-    [state, quote!(Model<'a>), quote!(&'a mut Arena<ARENA_BYTES>), new]
 }
 
 /// The cell of a model that is its crate.
@@ -353,7 +354,8 @@ pub fn slice(range: ArenaRange) -> TokenStream {
     quote!(slice::<#offset, #bytes>())
 }
 
-fn slice_mut(range: ArenaRange) -> TokenStream {
+/// `slice_mut::<OFFSET, LEN>()`.
+pub fn slice_mut(range: ArenaRange) -> TokenStream {
     let (offset, bytes) = (number(range.offset), number(range.bytes));
     quote!(slice_mut::<#offset, #bytes>())
 }
@@ -506,6 +508,9 @@ fn traced(plan: &Plan, runs: &[Run<'_>]) -> TokenStream {
     if let (Some(_), [first, ..]) = (&plan.pushed, runs) {
         return pushed::traced(&left_out(plan), &shown(first), &steps.skip(1).collect::<Vec<_>>());
     }
+    if plan.slide.is_some() {
+        return slide::traced(&left_out(plan), &steps.collect::<Vec<_>>());
+    }
     let steps = &mut steps;
     let pattern = if runs.is_empty() { quote!(_) } else { quote!(mut sink) };
     let note = left_out(plan);
@@ -520,7 +525,7 @@ fn traced(plan: &Plan, runs: &[Run<'_>]) -> TokenStream {
     }
 }
 
-fn self_test(ports: &Ports, pushed: bool) -> TokenStream {
+fn self_test(plan: &Plan, ports: &Ports) -> TokenStream {
     let fills = ports.inputs.iter().enumerate().map(|(index, port)| {
         let (access, file) = (format_ident!("{}_mut", port.module), self_test_input(index));
         quote! {
@@ -538,7 +543,11 @@ fn self_test(ports: &Ports, pushed: bool) -> TokenStream {
         }
     });
     let run = if ports.outputs.len() == 1 { quote!(let _ = self.run();) } else { quote!(self.run();) };
-    let run = if pushed { pushed::self_test_rows() } else { quote!(#(#fills)* #run) };
+    let run = match (&plan.pushed, &plan.slide) {
+        (Some(_), _) => pushed::self_test_rows(),
+        (None, Some(_)) => slide::self_test(),
+        (None, None) => quote!(#(#fills)* #run),
+    };
     quote! {
         /// Runs the embedded sample; whether all outputs are the expected bytes.
         #[cfg(feature = "self_test")]

@@ -8,6 +8,7 @@
 mod cargo_toml;
 mod cascades;
 mod example;
+mod holds;
 mod layers;
 mod lib_rs;
 mod names;
@@ -18,6 +19,7 @@ mod pushed;
 mod readme;
 mod runtime;
 mod several;
+mod slide;
 mod tokens;
 mod weights;
 pub mod write;

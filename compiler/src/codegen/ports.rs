@@ -31,8 +31,10 @@ pub struct Port {
     pub io: IoPlan,
     /// What was done to its samples; [`Preprocess::None`] for outputs.
     pub preprocessing: Preprocess,
-    /// Of an input that is pushed row by row, how many there are.
+    /// Of an input that comes row by row, how many there are.
     pub rows: Option<usize>,
+    /// Of an input over which a window slides, by how many rows.
+    pub hop: Option<usize>,
 }
 
 impl Ports {
@@ -43,7 +45,9 @@ impl Ports {
     pub fn of(plan: &Plan, options: &EmitOptions) -> Result<Ports, CodegenError> {
         let mut inputs = named("input", &plan.inputs);
         for port in &mut inputs {
-            port.rows = plan.pushed.as_ref().map(|pushed| pushed.rows);
+            let pushed = plan.pushed.as_ref().map(|pushed| pushed.rows);
+            port.rows = pushed.or(plan.slide.as_ref().map(|slide| slide.rows));
+            port.hop = plan.slide.as_ref().map(|slide| slide.hop);
         }
         for (port, preprocessing) in inputs.iter_mut().zip(&options.preprocessing) {
             if let Preprocess::MeanStd { mean, std, channel_axis } = preprocessing {
@@ -78,6 +82,7 @@ fn named(kind: &str, ports: &[IoPlan]) -> Vec<Port> {
             io: io.clone(),
             preprocessing: Preprocess::None,
             rows: None,
+            hop: None,
         })
         .collect()
 }
@@ -107,6 +112,9 @@ impl Port {
     /// The module of an input.
     pub fn input_module(&self) -> TokenStream {
         let note = match (self.rows, self.io.overwritten) {
+            _ if self.hop.is_some() => {
+                "It is the window of the newest rows of a stream, which come frame by frame."
+            }
             (Some(_), _) => "It is pushed row by row and never whole in RAM.",
             (None, true) => "A run writes over these bytes: fill them again before each run.",
             (None, false) => "A run leaves these bytes as they are.",
@@ -172,13 +180,26 @@ impl Port {
         let total = docs(&[total]);
         let rows = self.rows.map(|rows| {
             let row_bytes = number(elements / rows.max(1));
+            let steps = self.hop.map(|hop| {
+                let (steps, hop) = (number(rows.div_ceil(hop)), number(hop));
+                quote! {
+                    /// Rows of a frame: by so many the window moves in a step.
+                    pub const HOP: usize = #hop;
+                    /// Codes of a frame, and its bytes: its rows follow each other, the newest last.
+                    pub const FRAME_BYTES: usize = HOP * ROW_BYTES;
+                    /// Frames that fill the window: the last of them gives the first output.
+                    pub const STEPS: usize = #steps;
+                }
+            });
+            let what = docs(&[if self.hop.is_some() { "Rows of the window." } else { "Rows of a frame." }]);
             let (rows, order) = (number(rows), docs(&[self.row_order()]));
             quote! {
-                /// Rows of a frame.
+                #what
                 pub const ROWS: usize = #rows;
                 /// Codes of a row, and its bytes.
                 #order
                 pub const ROW_BYTES: usize = #row_bytes;
+                #steps
             }
         });
         quote! {
@@ -196,7 +217,11 @@ impl Port {
 
     /// The constant that counts the codes which conversions take at a time.
     fn at_a_time(&self) -> Ident {
-        ident(if self.rows.is_some() { "ROW_BYTES" } else { "BYTES" })
+        ident(match (self.hop, self.rows) {
+            (Some(_), _) => "FRAME_BYTES",
+            (None, Some(_)) => "ROW_BYTES",
+            (None, None) => "BYTES",
+        })
     }
 
     /// `quantize_pixels`, where the samples were 8-bit.

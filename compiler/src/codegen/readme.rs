@@ -90,7 +90,7 @@ pub fn several(
     }
     let _ = writeln!(
         text,
-        "```\n\nA `Model` borrows the arena while it works, so that two never work at once: the borrow checker refuses it.\nMaking one costs nothing. What a model leaves in the arena is lost when another one begins: use or copy the\noutput before. A frame that is pushed row by row needs one `Model` from its first row to its last.\n"
+        "```\n\nA `Model` borrows the arena while it works, so that two never work at once: the borrow checker refuses it.\nMaking one costs nothing. What a model leaves in the arena is lost when another one begins: use or copy the\noutput before. A frame that is pushed row by row needs one `Model` from its first row to its last,\na window that slides one for the whole stream.\n"
     );
     if let Some(placement) = placement {
         place::text(&mut text, placement, &library, "ARENA", "ArenaCell");
@@ -130,7 +130,22 @@ fn facts(text: &mut String, plan: &Plan, options: &EmitOptions, ports: &Ports) {
         );
     }
     let _ = writeln!(text, "| flash | {} B of constants, and the code |", grouped(plan.weights.len() as u64));
-    let _ = writeln!(text, "| multiply-accumulates | {} |", grouped(macs));
+    let _ = match &plan.slide {
+        Some(slide) => {
+            let _ = writeln!(
+                text,
+                "| RAM kept from step to step | {} B of the arena |",
+                grouped(plan.kept_bytes() as u64)
+            );
+            writeln!(
+                text,
+                "| multiply-accumulates | {} a step; a whole window takes {} |",
+                grouped(macs),
+                grouped(slide.window_macs)
+            )
+        }
+        None => writeln!(text, "| multiply-accumulates | {} |", grouped(macs)),
+    };
     if let Some(accuracy) = options.accuracy {
         let _ = writeln!(
             text,
@@ -164,7 +179,10 @@ fn preprocessing(port: &Port) -> String {
 /// What is done with a `model`, whose items are at `package`, to the end of the code block.
 fn usage(text: &mut String, package: &str, ports: &Ports) {
     if let Some(input) = ports.inputs.iter().find(|port| port.rows.is_some()) {
-        return rows(text, package, input, ports);
+        return match input.hop {
+            Some(hop) => frames(text, package, input, hop, ports),
+            None => rows(text, package, input, ports),
+        };
     }
     for port in &ports.inputs {
         let _ = writeln!(text, "{package}::{0}::quantize(&values, model.{0}_mut());", port.module);
@@ -204,6 +222,29 @@ fn rows(text: &mut String, package: &str, input: &Port, ports: &Ports) {
         text,
         "The input is pushed row by row and never whole in RAM. {} A row that was pushed need not be kept.\nThe next row after a frame's last begins the next frame; `model.restart()` gives a frame up that was begun.\n`push_row_f32` takes real values; `run_frame` takes all rows of a frame that lies in flash.\n",
         input.row_order()
+    );
+}
+
+/// How frames are handed over.
+fn frames(text: &mut String, package: &str, input: &Port, hop: usize, ports: &Ports) {
+    let get = match ports.outputs.len() {
+        1 => "    if let Some(codes) = model.step(&frame) {\n        // The output codes of the newest rows.\n    }".to_string(),
+        _ => {
+            let gets = ports.outputs.iter().map(|port| format!("        let codes = model.{}();\n", port.module));
+            format!("    if model.step(&frame) {{\n{}    }}", gets.collect::<String>())
+        }
+    };
+    let rows = input.rows.unwrap_or(0);
+    let new = if hop == 1 { "The newest row".to_string() } else { format!("The {hop} newest rows") };
+    let _ = writeln!(
+        text,
+        "loop {{\n    // {new}, as the sensor delivers them.\n    let frame: [i8; {package}::input::FRAME_BYTES] = sensor.next_frame();\n{get}\n}}\n```\n"
+    );
+    let _ = writeln!(
+        text,
+        "The model looks at a window of {rows} rows, which moves by {hop} with each frame. {} What the frame does not\nchange is kept from step to step, and not computed again; the bytes are those of a run on the whole window. The first {} frames give\nnothing; `model.restart()` begins a new stream. `step_f32` takes real values; `run_window` takes a whole window.\n",
+        input.row_order(),
+        rows.div_ceil(hop) - 1
     );
 }
 

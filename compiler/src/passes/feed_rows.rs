@@ -7,14 +7,13 @@
 //! the file's input.
 
 use super::{Context, PassError};
-use crate::Feed;
 use crate::Module;
 use crate::ir::{Def, Graph, NodeId, Origin, Shape};
 use crate::ops::Op;
 
 /// Runs the pass.
 pub(super) fn run(module: &mut Module, context: &Context<'_>) -> Result<(), PassError> {
-    if context.feed == Feed::Rows {
+    if context.feed.by_rows() {
         while step(module) {}
     }
     Ok(())

@@ -73,6 +73,22 @@ impl fmt::Display for Plan {
             pushed.after.iter().try_for_each(|count| write!(f, " {count}"))?;
             writeln!(f)?;
         }
+        if let Some(slide) = &self.slide {
+            writeln!(
+                f,
+                "  slides by {} of {} rows, {} MACs a window; kept:",
+                slide.hop, slide.rows, slide.window_macs
+            )?;
+            for kept in &slide.kept {
+                let value = self.row_tables[kept.table].value;
+                let range = kept.range(&self.row_tables);
+                writeln!(
+                    f,
+                    "    {value} rows {}..{} at {range}, moved by {}",
+                    kept.first, kept.end, kept.shift
+                )?;
+            }
+        }
         for cascade in &self.cascades {
             write!(
                 f,
@@ -80,7 +96,10 @@ impl fmt::Display for Plan {
                 cascade.first.index(),
                 cascade.first.index() + cascade.stages
             )?;
-            cascade.order.iter().try_for_each(|(stage, count)| write!(f, " {stage}x{count}"))?;
+            for (position, (stage, count)) in cascade.order.iter().enumerate() {
+                write!(f, " {stage}x{count}")?;
+                cascade.starts.get(position).iter().try_for_each(|start| write!(f, "@{start}"))?;
+            }
             writeln!(f)?;
         }
         for output in &self.outputs {

@@ -15,6 +15,7 @@ mod liveness;
 mod replay;
 mod rows;
 mod schedule;
+mod slide;
 pub mod strategy;
 mod tags;
 pub mod verify;
@@ -23,7 +24,7 @@ mod weights;
 use std::collections::BTreeMap;
 
 pub use ids::{ArenaRange, BufferId, ConstRange, StepId, Time};
-pub use rows::{Cascade, Event, Pushed, RowTable, RowWork};
+pub use rows::{Cascade, Event, KeptRows, Pushed, RowTable, RowWork, Slide};
 
 use crate::Module;
 use crate::ir::{Layout, NodeId, QuantParams, Shape, ValueId};
@@ -46,6 +47,9 @@ pub struct Plan {
     /// The input that the caller pushes row by row; `None` where it writes all inputs
     /// before a run.
     pub pushed: Option<Pushed>,
+    /// What is kept from step to step of a window that slides over a stream; `None`
+    /// where a run knows nothing of the one before.
+    pub slide: Option<Slide>,
     /// The buffers of the arena.
     pub buffers: Vec<Buffer>,
     /// Size of the arena: inputs, outputs, everything between and scratch.
@@ -87,7 +91,7 @@ pub struct Step {
     /// Bytes of the arena that it needs while it runs, at least: counted as for
     /// [`Plan::live_bound_bytes`].
     pub live_bytes: usize,
-    /// Multiply-accumulates.
+    /// Multiply-accumulates of a run.
     pub macs: u64,
 }
 
@@ -237,6 +241,12 @@ pub enum PlanError {
         /// Which node is in the way, and why.
         reason: String,
     },
+    /// A model of which nothing is kept when its window slides.
+    #[error("the window cannot slide row by row: {reason}; or build without --input frames")]
+    Frames {
+        /// Which node is in the way, and why.
+        reason: String,
+    },
     /// A plan that its own verifier refuses.
     #[error("tinyc bug: the plan violates {0}; please report it with the model")]
     Bug(String),
@@ -341,6 +351,7 @@ pub fn assemble(module: &Module, steps: Vec<(NodeId, Lowered)>) -> Result<Plan, 
         cascades: Vec::new(),
         row_tables: Vec::new(),
         pushed: None,
+        slide: None,
         buffers: lives.buffers,
         arena_bytes: packing.total_bytes,
         live_bound_bytes,

@@ -59,8 +59,10 @@ pub struct RowWork {
     pub inputs: Vec<usize>,
     /// The table of the output.
     pub output: usize,
-    /// Units that are run: rows that nobody needs are not made.
+    /// One past the last unit that is run: rows that nobody needs are not made.
     pub units: usize,
+    /// How many units are run: fewer where a window slides and others are kept.
+    pub runs: usize,
     /// The most units of a step.
     pub units_per_step: usize,
 }
@@ -74,6 +76,64 @@ pub struct Cascade {
     pub stages: usize,
     /// Which of them does its next units, by position in the cascade, and how many.
     pub order: Vec<(u16, u16)>,
+    /// The first unit of each entry of the order, where units are left out between; empty
+    /// where each step's units follow each other.
+    pub starts: Vec<u16>,
+}
+
+/// A window that slides over a stream of rows: each run is a step of it, which moves what
+/// the run before has left, takes the new rows and computes what is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slide {
+    /// Rows of the window.
+    pub rows: usize,
+    /// Rows by which it moves in a step.
+    pub hop: usize,
+    /// Which of the kept tensors is the model's input.
+    pub input: usize,
+    /// The tensors of which rows are kept.
+    pub kept: Vec<KeptRows>,
+    /// Multiply-accumulates of a whole window, where [`Step::macs`](super::Step) counts those
+    /// of a step.
+    pub window_macs: u64,
+}
+
+impl Slide {
+    /// Steps until the window is full: so many give the first output.
+    pub fn steps(&self) -> usize {
+        self.rows.div_ceil(self.hop)
+    }
+}
+
+/// Rows of a tensor that are kept from one step to the next, one run of the arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptRows {
+    /// Where they lie, by position in [`Plan::row_tables`].
+    pub table: usize,
+    /// The first.
+    pub first: usize,
+    /// One past the last.
+    pub end: usize,
+    /// Rows by which they move up before a step; the last so many are made anew.
+    pub shift: usize,
+}
+
+impl KeptRows {
+    /// Where they lie.
+    pub fn range(&self, tables: &[RowTable]) -> ArenaRange {
+        let table = &tables[self.table];
+        ArenaRange { offset: table.row(self.first).offset, bytes: (self.end - self.first) * table.row_bytes }
+    }
+
+    /// Bytes by which they move.
+    pub fn shift_bytes(&self, tables: &[RowTable]) -> usize {
+        self.shift * tables[self.table].row_bytes
+    }
+
+    /// Rows that the step before has left.
+    pub fn moved(&self) -> usize {
+        (self.end - self.first).saturating_sub(self.shift)
+    }
 }
 
 /// An input of which the caller pushes row after row into the plan's first cascade.
@@ -127,7 +187,8 @@ impl Plan {
                     events.push(Event::Push(row));
                 }
                 let stage = usize::from(stage);
-                let units = next[stage]..next[stage] + usize::from(count);
+                let start = cascade.starts.get(position).map_or(next[stage], |&start| usize::from(start));
+                let units = start..start + usize::from(count);
                 next[stage] = units.end;
                 events.push(Event::Rows(StepId::of(index + stage), units));
             }
@@ -150,6 +211,12 @@ impl Plan {
                 (row, position)
             })
             .peekable()
+    }
+
+    /// Bytes of the arena that are kept between two steps of a window that slides.
+    pub fn kept_bytes(&self) -> usize {
+        let of = |kept: &KeptRows| kept.moved() * self.row_tables[kept.table].row_bytes;
+        self.slide.iter().flat_map(|slide| &slide.kept).map(of).sum()
     }
 
     /// The cascade that begins at a step.

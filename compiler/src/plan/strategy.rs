@@ -123,7 +123,8 @@ pub fn choose(
             notes: Vec::new(),
         });
     }
-    let survey = Survey::new(module, formed, asked)?;
+    let mut survey = Survey::new(module, formed, asked)?;
+    let notes = std::mem::take(&mut survey.notes);
     let point = match asked.strategy {
         Strategy::Min => smallest(&survey.curve),
         Strategy::Balanced => {
@@ -136,7 +137,9 @@ pub fn choose(
         Strategy::Fast => fastest_within(&survey.curve, usize::MAX),
         Strategy::Auto => fastest_within(&survey.curve, limit),
     };
-    survey.take(module, point)
+    let mut chosen = survey.take(module, point)?;
+    chosen.notes.extend(notes);
+    Ok(chosen)
 }
 
 /// Every plan that there is.
@@ -165,14 +168,22 @@ struct Survey {
     formed_rows: Option<Candidates>,
     curve: Curve,
     sources: Vec<Source>,
+    /// What the user should know of all of them.
+    notes: Vec<String>,
 }
 
 impl Survey {
     fn new(module: &Module, formed: Formed, asked: Asked) -> Result<Survey, PlanError> {
         let kernels = asked.kernels;
-        let of = |steps| match asked.feed {
+        let mut notes = Vec::new();
+        let mut of = |steps| match asked.feed {
             Feed::Whole => Ok(cascade::candidates(module, steps, kernels, asked.effort)),
             Feed::Rows => cascade::pushed_candidates(module, steps, kernels, asked.effort),
+            Feed::Frames { hop } => {
+                let (found, of_all) = cascade::sliding_candidates(module, steps, kernels, asked.effort, hop)?;
+                notes = of_all;
+                Ok(found)
+            }
         };
         let plain = of(&formed.plain_steps)?;
         let differs = formed.steps != formed.plain_steps;
@@ -195,11 +206,11 @@ impl Survey {
             keeps
         });
         let (curve, sources) = points.into_iter().unzip();
-        Ok(Survey { formed, plain, formed_rows, curve, sources })
+        Ok(Survey { formed, plain, formed_rows, curve, sources, notes })
     }
 
     fn take(self, module: &Module, index: usize) -> Result<Chosen, PlanError> {
-        let Survey { formed, plain, formed_rows, curve, sources } = self;
+        let Survey { formed, plain, formed_rows, curve, sources, .. } = self;
         let rows = match (sources[index], &formed_rows) {
             (Source::Whole, _) => None,
             (Source::Rows { plain: false, candidate }, Some(rows)) => {

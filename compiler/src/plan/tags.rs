@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use crate::ir::ValueId;
 
@@ -58,7 +59,7 @@ impl fmt::Display for Found {
 }
 
 /// The arena's tags: first byte to one past the last byte, and the tag.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tags(BTreeMap<usize, (usize, Tag)>);
 
 impl Tags {
@@ -104,6 +105,50 @@ impl Tags {
             }
         }
         Ok(())
+    }
+
+    /// Nothing lies in `offset..offset + bytes` any more.
+    pub fn erase(&mut self, offset: usize, bytes: usize) {
+        self.split(offset);
+        self.split(offset + bytes);
+        let old: Vec<usize> = self.0.range(offset..offset + bytes).map(|(&at, _)| at).collect();
+        for at in old {
+            self.0.remove(&at);
+        }
+    }
+
+    /// Copies `from..from + bytes` to `to`, as if through a buffer; scratch is lost.
+    pub fn copy(&mut self, from: usize, to: usize, bytes: usize) {
+        self.split(from);
+        self.split(from + bytes);
+        let found: Vec<(usize, (usize, Tag))> =
+            self.0.range(from..from + bytes).map(|(&at, &entry)| (at, entry)).collect();
+        self.erase(to, bytes);
+        for (at, (end, tag)) in found {
+            if let Tag::Content { value, shift } = tag {
+                let shift = shift + from as isize - to as isize;
+                self.write(at - from + to, end - at, Tag::Content { value, shift });
+            }
+        }
+    }
+
+    /// The same bytes as contents of something else: `rename` says for a value which of its
+    /// bytes, in runs, are which bytes of it now, as a difference; all others are lost, and
+    /// so is scratch.
+    pub fn renamed(&self, rename: impl Fn(ValueId) -> Vec<(Range<usize>, isize)>) -> Tags {
+        let mut tags = Tags::default();
+        for (&at, &(end, tag)) in &self.0 {
+            let Tag::Content { value, shift } = tag else { continue };
+            let first = (at as isize + shift) as usize;
+            for (run, difference) in rename(value) {
+                let (start, stop) = (run.start.max(first), run.end.min(first + end - at));
+                if start < stop {
+                    let tag = Tag::Content { value, shift: shift + difference };
+                    tags.write(at + start - first, stop - start, tag);
+                }
+            }
+        }
+        tags
     }
 
     /// Makes an entry begin at a byte, if one reaches over it.

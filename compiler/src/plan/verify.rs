@@ -22,13 +22,16 @@
 //! 11. Of an input that is pushed, every row that anybody reads has a place inside
 //!     the arena, the first step begins a cascade, and what runs after the rows is,
 //!     all together, that cascade's order.
+//! 12. Of a window that slides, what is kept lies in runs of the arena, that of the input
+//!     ends with the newest row, and one step leaves what the next one needs: the replay
+//!     begins with nothing and ends when two steps leave the same.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{
-    ArenaRange, Buffer, BufferKind, Cascade, Event, Plan, PlannedCall, Pushed, RowWork, Step, StepId, Time,
-    Work, replay,
+    ArenaRange, Buffer, BufferKind, Cascade, Event, Plan, PlannedCall, Pushed, RowWork, Slide, Step, StepId,
+    Time, Work, replay,
 };
 use crate::ir::ValueId;
 
@@ -40,7 +43,9 @@ use crate::ir::ValueId;
 pub fn verify(plan: &Plan) -> Result<(), String> {
     let placed = buffers(plan)?;
     plan.pushed.iter().try_for_each(|input| pushed(plan, input))?;
-    for (index, input) in plan.inputs.iter().enumerate().filter(|_| plan.pushed.is_none()) {
+    plan.slide.iter().try_for_each(|window| slide(plan, window))?;
+    let whole = plan.pushed.is_none() && plan.slide.is_none();
+    for (index, input) in plan.inputs.iter().enumerate().filter(|_| whole) {
         live(&placed, plan, input.value, input.range, Time::START)?;
         if plan.inputs[..index].iter().any(|other| other.range.overlaps(&input.range)) {
             return Err(format!("(9) input '{}' overlaps another input", input.name));
@@ -128,7 +133,10 @@ fn swept(plan: &Plan, dying: &Buffer, born: &Buffer) -> bool {
 
 /// Property 3 for a value.
 fn live(placed: &Placed, plan: &Plan, value: ValueId, range: ArenaRange, time: Time) -> Result<(), String> {
-    let buffers: Vec<&Buffer> = placed.get(&value).into_iter().flatten().map(|&b| &plan.buffers[b]).collect();
+    let all = placed.get(&value).into_iter().flatten().map(|&b| &plan.buffers[b]);
+    // A row that moves before a step and is made anew in it has a life for each.
+    let buffers: Vec<&Buffer> =
+        all.filter(|b| plan.slide.is_none() || (b.first <= time && time <= b.last)).collect();
     let lives = buffers.iter().all(|b| b.first <= time && time <= b.last);
     let mut end = range.offset;
     let follow = buffers.iter().all(|b| std::mem::replace(&mut end, b.range().end()) == b.offset);
@@ -254,25 +262,74 @@ fn pushed(plan: &Plan, pushed: &Pushed) -> Result<(), String> {
     }
 }
 
+/// Property 12, but for the replay.
+fn slide(plan: &Plan, slide: &Slide) -> Result<(), String> {
+    let fails = |reason: &str| Err(format!("(12) the window that slides {reason}"));
+    let ([input], Some(own)) = (plan.inputs.as_slice(), slide.kept.get(slide.input)) else {
+        return fails("is not that of the only input");
+    };
+    for kept in &slide.kept {
+        let Some(table) = plan.row_tables.get(kept.table) else { return fails("has no rows") };
+        let runs = kept.first < kept.end && kept.end <= table.offsets.len() && kept.shift > 0;
+        if !runs || kept.shift > kept.end - kept.first {
+            return fails("keeps rows that are none");
+        }
+        let start = table.offsets[kept.first];
+        let follows = |row: usize| table.offsets[row] == start + (row - kept.first) * table.row_bytes;
+        if !(kept.first..kept.end).all(follows) || kept.range(&plan.row_tables).end() > plan.arena_bytes {
+            return fails("keeps rows that do not follow each other inside the arena");
+        }
+    }
+    let table = &plan.row_tables[own.table];
+    let is_whole = table.value == input.value && table.row_bytes * slide.rows == input.shape.elements();
+    if !is_whole || own.end != slide.rows || own.shift != slide.hop || plan.pushed.is_some() {
+        return fails("does not end with the newest rows of its input");
+    }
+    Ok(())
+}
+
 /// Property 10 of a cascade.
 fn order(plan: &Plan, cascade: &Cascade) -> Result<(), String> {
+    let slides = plan.slide.is_some();
+    let first = cascade.first.index();
+    if cascade.starts.len() != if slides { cascade.order.len() } else { 0 } {
+        return Err(format!("(10) the cascade at step {first} does not say where its entries begin"));
+    }
     for stage in 0..cascade.stages {
-        let step = plan.steps.get(cascade.first.index() + stage);
+        let step = plan.steps.get(first + stage);
         let runs =
             || cascade.order.iter().filter(|(s, _)| usize::from(*s) == stage).map(|(_, n)| usize::from(*n));
         let fits = |work: &RowWork| {
-            runs().sum::<usize>() == work.units
+            // Where a window slides the replay sees what is left out, but for sums.
+            let parts = slides && !work.form.gathers;
+            (if parts { ascends(cascade, stage, work) } else { runs().sum::<usize>() == work.units })
+                && (parts || follows(cascade, stage))
                 && runs().all(|count| (1..=work.units_per_step).contains(&count))
         };
         match step.map(|s| &s.work) {
             Some(Work::Rows(work)) if fits(work) => {}
-            _ => {
-                return Err(format!(
-                    "(10) stage {stage} of the cascade at step {} is not run",
-                    cascade.first.index()
-                ));
-            }
+            _ => return Err(format!("(10) stage {stage} of the cascade at step {first} is not run")),
         }
     }
     Ok(())
+}
+
+/// The units of a stage's entries, where the cascade says where they begin.
+fn parts(cascade: &Cascade, stage: usize) -> impl Iterator<Item = Range<usize>> {
+    let entries = cascade.order.iter().zip(&cascade.starts);
+    let own = entries.filter(move |((s, _), _)| usize::from(*s) == stage);
+    own.map(|((_, count), &start)| usize::from(start)..usize::from(start) + usize::from(*count))
+}
+
+/// Whether no unit of a stage is run twice, and none behind the last.
+fn ascends(cascade: &Cascade, stage: usize, work: &RowWork) -> bool {
+    let mut next = 0;
+    parts(cascade, stage).all(|units| std::mem::replace(&mut next, units.end) <= units.start)
+        && next <= work.units
+}
+
+/// Whether the units of a stage follow each other from the first on.
+fn follows(cascade: &Cascade, stage: usize) -> bool {
+    let mut next = 0;
+    parts(cascade, stage).all(|units| std::mem::replace(&mut next, units.end) == units.start)
 }

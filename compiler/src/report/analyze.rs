@@ -22,7 +22,7 @@ use crate::ir::{Graph, NodeId, ValueId};
 use crate::ops::Op;
 use crate::plan::family::family;
 use crate::plan::strategy::Point;
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Step, Work};
 use crate::stack::StackBound;
 use crate::target::{Target, TimingTable};
 use crate::verify::metrics::{Decibel, Sqnr};
@@ -74,7 +74,7 @@ pub struct LayerRow {
     pub input_shapes: Vec<Vec<usize>>,
     /// Dimensions of its output.
     pub output_shape: Vec<usize>,
-    /// Multiply-accumulates of one inference.
+    /// Multiply-accumulates of one inference, or of a step of a window that slides.
     pub macs: u64,
     /// Elements of the constants that it reads.
     pub parameters: u64,
@@ -238,8 +238,16 @@ fn row(graph: &Graph, step: &Step, sqnr: &BTreeMap<ValueId, Sqnr>, table: Option
         activation_bytes: graph.shape(step.output).elements() as u64,
         live_bytes: step.live_bytes as u64,
         kernel: calls.first().map(|call| family(&call.kernel).name),
-        cycles_estimate: table
-            .map(|table| calls.iter().map(|call| cost::cycles_on(&call.kernel, table)).sum()),
+        cycles_estimate: table.map(|table| {
+            let all: u64 = calls.iter().map(|call| cost::cycles_on(&call.kernel, table)).sum();
+            match &step.work {
+                // Where a window slides, of the rows that are run.
+                Work::Rows(work) if work.runs < work.units => {
+                    all * work.runs as u64 / work.form.units().max(1) as u64
+                }
+                _ => all,
+            }
+        }),
         channel_imbalance: imbalance(graph, step.node),
         sqnr_db: sqnr.get(&step.output).and_then(Sqnr::db),
     }

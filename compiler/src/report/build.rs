@@ -34,7 +34,8 @@ pub struct BuildReport {
     pub package: String,
     /// Steps that call a kernel.
     pub layers: usize,
-    /// Multiply-accumulates of one inference; see [`crate::ops::macs`].
+    /// Multiply-accumulates of one inference, or of a step of a window that slides; see
+    /// [`crate::ops::macs`].
     pub macs: u64,
     /// Trained numbers in the final graph; see [`parameters`].
     pub parameters: u64,
@@ -92,6 +93,9 @@ pub struct BuildReport {
     pub output_shapes: Vec<Vec<usize>>,
     /// The rows of an input that is pushed; null where inputs are whole.
     pub input_rows: Option<InputRows>,
+    /// The window that slides over a stream; null where a run knows nothing of the one
+    /// before.
+    pub input_frames: Option<InputFrames>,
     /// What was assumed or changed.
     pub notes: Vec<String>,
 }
@@ -176,6 +180,39 @@ impl InputRows {
     }
 }
 
+/// A window that slides over a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct InputFrames {
+    /// Rows of the window.
+    pub rows: usize,
+    /// Rows of a frame: by so many the window moves in a step.
+    pub hop: usize,
+    /// Bytes of a row.
+    pub row_bytes: usize,
+    /// Frames that fill the window.
+    pub steps: usize,
+    /// Bytes of the arena that are kept between two steps.
+    pub kept_bytes: usize,
+    /// Multiply-accumulates of a window of which nothing is kept.
+    pub window_macs: u64,
+}
+
+impl InputFrames {
+    /// That of a plan.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Option<Self> {
+        let slide = plan.slide.as_ref()?;
+        Some(Self {
+            rows: slide.rows,
+            hop: slide.hop,
+            row_bytes: plan.row_tables[slide.kept[slide.input].table].row_bytes,
+            steps: slide.steps(),
+            kept_bytes: plan.kept_bytes(),
+            window_macs: slide.window_macs,
+        })
+    }
+}
+
 /// A file of the crate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileRow {
@@ -250,6 +287,7 @@ impl BuildReport {
             input_layouts: plan.inputs.iter().map(|io| io.layout.to_string()).collect(),
             output_shapes: plan.outputs.iter().map(|io| io.shape.0.clone()).collect(),
             input_rows: InputRows::of(plan),
+            input_frames: InputFrames::of(plan),
             notes: compiled.module.notes.clone(),
         }
     }

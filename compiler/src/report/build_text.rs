@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::build::{BuildReport, FileRow};
+use super::build::{BuildReport, FileRow, InputFrames};
 use super::choices;
 use super::memory::MemoryUse;
 use super::short;
@@ -47,6 +47,9 @@ impl BuildReport {
                 thousands(self.parameters)
             ),
         )?;
+        if let Some(frames) = self.input_frames {
+            line("step", frames.text(self.macs))?;
+        }
         line(
             "flash",
             format!(
@@ -137,6 +140,15 @@ impl BuildReport {
                 thousands(rows.row_bytes as u64)
             );
         }
+        if let Some(frames) = self.input_frames {
+            writeln!(f, "  let mut model = {library}::Model::new();")?;
+            return writeln!(
+                f,
+                "  let output = model.step(&frame); // {} of i8 a frame; from frame {} on each gives an output",
+                thousands((frames.hop * frames.row_bytes) as u64),
+                thousands(frames.steps as u64)
+            );
+        }
         match (&self.input_shapes[..], &self.output_shapes[..]) {
             ([input], [output]) => {
                 let elements = |shape: &[usize]| thousands(shape.iter().product::<usize>() as u64);
@@ -149,6 +161,21 @@ impl BuildReport {
                 "  let mut model = {library}::Model::new(); // inputs and outputs by name: README.md"
             ),
         }
+    }
+}
+
+impl InputFrames {
+    /// What a step is.
+    fn text(&self, macs: u64) -> String {
+        format!(
+            "{} new of {} rows, {} of the {} MACs of a whole window ({:.0} %), {} kept from step to step",
+            thousands(self.hop as u64),
+            thousands(self.rows as u64),
+            thousands(macs),
+            thousands(self.window_macs),
+            100.0 * macs as f64 / self.window_macs.max(1) as f64,
+            format_bytes(self.kept_bytes as u64)
+        )
     }
 }
 

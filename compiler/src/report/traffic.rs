@@ -8,6 +8,8 @@
 //! a row again for the next window is not counted: it depends on the kernel.
 //!
 //! - After fusion: the kernel calls of the plan, with the bytes they really get.
+//!   Of a window that slides, those of a step: the rows that it reads and makes, and what
+//!   is kept, which moves.
 //! - Before fusion: every ONNX node as if it were a step of its own, with the
 //!   constants that the emitted form would have: a byte a weight, a bias and a
 //!   multiplier of 4 bytes each an output channel, 256 bytes for an element-wise
@@ -15,14 +17,14 @@
 //!   channel-last operators belong to no ONNX node and are not counted; reshapes
 //!   move nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::Module;
 use crate::ir::{Graph, NodeId};
 use crate::ops::Op;
-use crate::plan::{Plan, Work};
+use crate::plan::{Event, Plan, Step, Work};
 
 /// Bytes of the table of an element-wise function: one a code.
 const TABLE_BYTES: u64 = 256;
@@ -55,6 +57,15 @@ impl Traffic {
 pub fn after_fusion(plan: &Plan) -> Traffic {
     let mut traffic = Traffic::default();
     for (step, call) in plan.steps.iter().flat_map(|step| step.work.calls().iter().map(move |c| (step, c))) {
+        if let (Work::Rows(work), Some(_)) = (&step.work, &plan.slide) {
+            let units = units(plan, step);
+            let read: BTreeSet<usize> = units.iter().flat_map(|&unit| work.form.reads(unit)).collect();
+            let written = units.iter().filter(|&&unit| work.form.writes(unit).is_some()).count();
+            let walk = &work.form.walk;
+            let bytes = work.inputs.len() * read.len() * walk.in_row_bytes + written * walk.out_row_bytes;
+            traffic.add(bytes as u64, call.consts.bytes as u64);
+            continue;
+        }
         if let Work::Rows(work) = &step.work {
             let walk = &work.form.walk;
             let read: usize =
@@ -70,7 +81,18 @@ pub fn after_fusion(plan: &Plan) -> Traffic {
         };
         traffic.add((read + written) as u64, call.consts.bytes as u64);
     }
+    // What is kept moves.
+    traffic.add(2 * plan.kept_bytes() as u64, 0);
     traffic
+}
+
+/// The units of a step that are run.
+fn units(plan: &Plan, step: &Step) -> Vec<usize> {
+    let own = |event: Event| match event {
+        Event::Rows(id, units) if plan.steps[id.index()].node == step.node => Some(units),
+        _ => None,
+    };
+    plan.events().into_iter().filter_map(own).flatten().collect()
 }
 
 /// The traffic of a module as imported, before any pass: every ONNX node by itself.

@@ -460,7 +460,11 @@ fn build_elf(
         Purpose::Trace => "\"trace\", \"locate\"",
         Purpose::Locate => "\"locate\"",
     };
-    let rows = if emitted.takes_rows()? { "\"rows\"" } else { "" };
+    let rows = match emitted.takes()? {
+        "rows" => "\"rows\"",
+        "frames" => "\"frames\"",
+        _ => "",
+    };
     let default = [default, rows].into_iter().filter(|list| !list.is_empty()).collect::<Vec<_>>().join(", ");
     // File names in debug information would look like those of panics.
     let (debug, strip) = match purpose {
@@ -469,7 +473,7 @@ fn build_elf(
     };
     let manifest = format!(
         "version = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[features]\n\
-         default = [{default}]\ntrace = []\nlocate = []\nrows = []\n\n[dependencies]\n{}\n\
+         default = [{default}]\ntrace = []\nlocate = []\nrows = []\nframes = []\n\n[dependencies]\n{}\n\
          [profile.release]\nopt-level = 3\nlto = \"fat\"\ncodegen-units = 1\n\
          panic = \"abort\"\ndebug = {debug}\nstrip = {strip}\nincremental = false\n\
          overflow-checks = false\ndebug-assertions = false\n",

@@ -37,6 +37,16 @@ use std::time::{Duration, Instant};
 ///     #[cfg(feature = "trace")]
 ///     pub fn run_traced(&mut self, frame: &[i8; _], sink: &mut dyn FnMut(usize, &str, &[i8])) -> _;
 /// ```
+/// Of one that says `input = "frames"`, this part:
+/// ```text
+///     pub const FRAME_BYTES: usize;               // bytes of the new rows of a step
+///     pub const STEPS: usize;                     // frames that fill the window
+///     pub fn step(&mut self, frame: &[i8; Self::FRAME_BYTES]) -> _;
+///     pub fn restart(&mut self);
+///     pub fn run_window(&mut self, window: &[i8; _]) -> _;
+///     #[cfg(feature = "trace")]
+///     pub fn run_traced(&mut self, window: &[i8; _], sink: &mut dyn FnMut(usize, &str, &[i8])) -> _;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrateRef {
     /// Its package name.
@@ -46,11 +56,11 @@ pub struct CrateRef {
 }
 
 impl CrateRef {
-    /// Whether its input is pushed row by row.
+    /// How its input comes: `whole`, `rows` or `frames`.
     ///
     /// # Errors
     /// As [`CrateRef::absolute_dir`].
-    pub(super) fn takes_rows(&self) -> Result<bool, VerifyError> {
+    pub(super) fn takes(&self) -> Result<&'static str, VerifyError> {
         let path = self.absolute_dir()?.join("Cargo.toml");
         let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
         let manifest: Option<toml::Table> = text.parse().ok();
@@ -58,7 +68,11 @@ impl CrateRef {
             let tinyc = manifest.as_ref()?.get("package")?.get("metadata")?.get("tinyc")?;
             tinyc.get("input")?.as_str()
         };
-        Ok(input() == Some("rows"))
+        Ok(match input() {
+            Some("rows") => "rows",
+            Some("frames") => "frames",
+            _ => "whole",
+        })
     }
 
     /// The folder as an absolute path.

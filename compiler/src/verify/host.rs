@@ -208,10 +208,7 @@ fn build_program(crates: &[CrateRef], options: &HostOptions, trace: bool) -> Res
         }
         let alias = format!("m{index}");
         dependencies += &dependency(&alias, emitted, trace)?;
-        let feed = match emitted.takes_rows()? {
-            true => "rows",
-            false => "whole",
-        };
+        let feed = emitted.takes()?;
         call = format!("{call} {feed} {alias}");
     }
     let default = if trace { "\"trace\"" } else { "" };

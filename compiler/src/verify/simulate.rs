@@ -62,12 +62,50 @@ impl<'a> Simulator<'a> {
         mut sink: impl FnMut(StepId, &Step, &[i8]),
     ) -> Vec<Vec<i8>> {
         let plan = self.plan;
+        if let (Some(slide), [window]) = (&plan.slide, inputs) {
+            // What came before the window does not matter; here it is zeros.
+            let frame = plan.row_tables[slide.kept[slide.input].table].row_bytes * slide.hop;
+            let mut stream = vec![0; slide.steps() * frame - window.len()];
+            stream.extend_from_slice(window);
+            let (earlier, last) = stream.split_at(stream.len() - frame);
+            for frame in earlier.chunks(frame) {
+                self.step(frame, &mut |_, _, _| ());
+            }
+            return self.step(last, &mut sink);
+        }
+        self.once(inputs, &mut sink)
+    }
+
+    /// One step of a window that slides, with its new rows; the result is that of the last
+    /// rows that came, as many as the window has.
+    ///
+    /// # Panics
+    /// If the plan's window does not slide, or the rows are not as many as it moves by.
+    pub fn step(&mut self, frame: &[i8], sink: &mut impl FnMut(StepId, &Step, &[i8])) -> Vec<Vec<i8>> {
+        let plan = self.plan;
+        let slide = plan.slide.as_ref().expect("the window slides");
+        let start = skew(self.arena.as_ptr().addr());
+        let arena = &mut self.arena[start..start + plan.arena_bytes];
+        for kept in &slide.kept {
+            let (range, by) = (kept.range(&plan.row_tables), kept.shift_bytes(&plan.row_tables));
+            arena.copy_within(range.offset + by..range.end(), range.offset);
+        }
+        let newest = slide.kept[slide.input].range(&plan.row_tables).end();
+        arena[newest - frame.len()..newest].copy_from_slice(frame);
+        self.once(&[frame], sink)
+    }
+
+    /// Everything that a run does.
+    fn once(&mut self, inputs: &[&[i8]], sink: &mut impl FnMut(StepId, &Step, &[i8])) -> Vec<Vec<i8>> {
+        let plan = self.plan;
         let start = skew(self.arena.as_ptr().addr());
         let arena = &mut self.arena[start..start + plan.arena_bytes];
         let constants = skew(self.weights.as_ptr().addr());
         let weights = &self.weights[constants..constants + plan.weights.len()];
         assert_eq!(inputs.len(), plan.inputs.len(), "one slice of codes for each input");
-        for (io, codes) in plan.inputs.iter().zip(inputs).filter(|_| plan.pushed.is_none()) {
+        for (io, codes) in
+            plan.inputs.iter().zip(inputs).filter(|_| plan.pushed.is_none() && plan.slide.is_none())
+        {
             arena[io.range.offset..io.range.end()].copy_from_slice(codes);
         }
         // Rows of a cascade are gone when it ends: they are kept here to be shown.

@@ -189,3 +189,16 @@ fn inputs_that_cannot_be_pushed() {
     let parts = ["2 inputs, 'image', 'features'", "build without --input rows"];
     earlier.refuses(&[&two, "--input", "rows"], &parts);
 }
+
+#[test]
+fn windows_that_cannot_slide() {
+    let earlier = Earlier::new();
+    let two = fixture("multi_io/model.onnx");
+    let parts = ["2 inputs, 'image', 'features'", "build without --input frames"];
+    earlier.refuses(&[&two, "--input", "frames"], &parts);
+    let stride = fixture("depthwise/model.onnx");
+    let parts = ["stem/Conv2D' (Conv)", "does not divide --hop 1", "use --hop 2"];
+    earlier.refuses(&[&stride, "--input", "frames"], &parts);
+    earlier.refuses(&[&stride, "--input", "frames", "--hop", "16"], &["--hop 16", "16 rows of input"]);
+    earlier.refuses(&[&stride, "--hop", "2"], &["give --input frames"]);
+}

@@ -281,3 +281,42 @@ fn the_fastest_ram_in_which_the_arena_fits_is_named() {
     assert_eq!(summary.matches("fastest").count(), 1, "{summary}");
     assert!(readme().contains("static ARENA: digits_residual::ArenaCell"), "{}", readme());
 }
+
+#[test]
+fn a_window_slides_over_a_signal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, again) = (folder.path().join("first"), folder.path().join("again"));
+    let model = fixture("conv1d/model.onnx");
+    let build =
+        ["build", &model, "--target", "stm32f411", "--input", "frames", "-o", text(&first), "--hop", "2"];
+    let summary = tinyc(&build).ok();
+    assert!(
+        summary.contains("model.step(&frame); // 6 of i8 a frame; from frame 16 on each gives an output"),
+        "{summary}"
+    );
+    assert!(
+        summary.contains("2 new of 32 rows, 1,936 of the 9,280 MACs of a whole window (21 %)"),
+        "{summary}"
+    );
+
+    // The same crate without the data.
+    let quant = first.join("model.quant.toml");
+    let mut rebuild = build.to_vec();
+    rebuild[7] = text(&again);
+    rebuild.extend(["--quant", text(&quant), "--json"]);
+    let report = tinyc(&rebuild).json();
+    assert_eq!(
+        report["input_frames"],
+        json!({ "rows": 32, "hop": 2, "row_bytes": 3, "steps": 16, "kept_bytes": 370, "window_macs": 9280 })
+    );
+    assert_eq!((&report["macs"], &report["input_rows"]), (&json!(1936), &json!(null)));
+    assert!(files(&first) == files(&again), "the crates differ");
+
+    // A hop that loses the rhythm at the pooling layer says so.
+    let odd = tinyc(&["build", &model, "--target", "stm32f411", "--input", "frames", "-o", text(&again)]);
+    assert!(
+        odd.stderr.contains("node 'pool' (MaxPool)") && odd.stderr.contains("with --hop 2"),
+        "{}",
+        odd.stderr
+    );
+}

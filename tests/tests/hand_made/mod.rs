@@ -71,23 +71,32 @@ impl Net {
         groups: usize,
         out_c: usize,
     ) -> ValueId {
-        let per_group = self.module.graph.shape(x).channels() / groups;
-        let weights = Shape(vec![out_c, kernel, kernel, per_group]);
         let pad = kernel / 2;
-        let conv = Conv {
-            window: Window {
-                kernel: [kernel; 2],
-                stride: [stride; 2],
-                dilation: [1; 2],
-                pads: Pads { top: pad, left: pad, bottom: pad, right: pad },
-            },
-            groups,
-            pad_value: 0.0,
+        let window = Window {
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            dilation: [1; 2],
+            pads: Pads { top: pad, left: pad, bottom: pad, right: pad },
         };
+        self.conv_over(name, x, window, groups, out_c)
+    }
+
+    /// A convolution over any window.
+    pub fn conv_over(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        window: Window,
+        groups: usize,
+        out_c: usize,
+    ) -> ValueId {
+        let per_group = self.module.graph.shape(x).channels() / groups;
+        let weights = Shape(vec![out_c, window.kernel[0], window.kernel[1], per_group]);
+        let taps = window.kernel[0] * window.kernel[1] * per_group;
+        let conv = Conv { window, groups, pad_value: 0.0 };
         let constant = ndarray::ArrayD::<f32>::zeros(weights.0.clone());
         let constant = self.module.graph.add_const(&format!("{name}_w"), constant);
         let shape = conv.output_shape(&[self.module.graph.shape(x), &weights]).unwrap();
-        let taps = kernel * kernel * per_group;
         let node = self.node(name, "Conv", Op::Conv(conv), vec![x, constant], shape);
         let real = 1.0 / (74.0 * (taps as f64).sqrt());
         let layer = LayerQuant {

@@ -7,19 +7,19 @@ use std::collections::BTreeMap;
 
 use super::choose::Candidate;
 use super::layout::Holds;
-use super::order::{Event, needed_units, segments};
+use super::order::{Event, segments};
 use super::pack::profile;
 use super::problem::{Kind, Problem};
 use crate::Module;
-use crate::ir::{Layout, NodeId, ValueId};
+use crate::ir::{Graph, Layout, NodeId, ValueId};
 use crate::lower::Lowered;
 use crate::lower::sweep::RowOrder;
 use crate::ops;
 use crate::plan::ids::Time;
 use crate::plan::weights::Blob;
 use crate::plan::{
-    ArenaRange, Buffer, BufferKind, Cascade, IoPlan, Operand, Plan, PlanError, PlannedCall, Pushed, RowTable,
-    RowWork, Step, StepId, Work, verify,
+    ArenaRange, Buffer, BufferKind, Cascade, IoPlan, KeptRows, Operand, Plan, PlanError, PlannedCall, Pushed,
+    RowTable, RowWork, Slide, Step, StepId, Work, verify,
 };
 
 /// Where everything lies.
@@ -52,7 +52,6 @@ pub fn assemble(
         }
     }
     let live_bound_bytes = live.iter().copied().max().unwrap_or(0);
-    let needed = needed_units(problem);
     let mut blob = Blob::default();
     let mut planned: Vec<Step> = Vec::new();
     for (index, (id, lowered)) in steps.into_iter().enumerate() {
@@ -60,9 +59,7 @@ pub fn assemble(
         let work = match &problem.steps[index].kind {
             Kind::View => Work::View,
             Kind::Whole => Work::Whole(places.whole(index, lowered, node.output, &mut blob)),
-            Kind::Rows(..) => {
-                Work::Rows(Box::new(places.by_rows(index, lowered, chosen, needed[index], &mut blob)))
-            }
+            Kind::Rows(..) => Work::Rows(Box::new(places.by_rows(index, lowered, chosen, &mut blob))),
         };
         planned.push(Step {
             node: id,
@@ -74,11 +71,12 @@ pub fn assemble(
             output_range: places.range(problem.home_of[&node.output]),
             work,
             live_bytes: live_of[index],
-            macs: ops::macs(graph, id),
+            macs: macs(problem, index, ops::macs(graph, id)),
         });
     }
     let cascades = cascades(problem, chosen);
     let pushed = pushed(problem, chosen, &mut places);
+    let slide = slide(graph, problem, &mut places);
     let buffers = buffers(problem, chosen);
     let overwritten = |home: usize| {
         let input = places.range(home);
@@ -94,7 +92,10 @@ pub fn assemble(
         layout: if is_input { Layout::of_input(graph, value) } else { Layout::Onnx },
         range: places.range(problem.home_of[&value]),
         params: module.quant.activation(value),
-        overwritten: is_input && pushed.is_none() && overwritten(problem.home_of[&value]),
+        overwritten: is_input
+            && pushed.is_none()
+            && !problem.slides()
+            && overwritten(problem.home_of[&value]),
     };
     let plan = Plan {
         name: graph.name.clone(),
@@ -107,6 +108,7 @@ pub fn assemble(
         cascades,
         row_tables: places.tables.clone(),
         pushed: pushed.clone(),
+        slide,
         buffers,
         arena_bytes: chosen.placed.total_bytes,
         live_bound_bytes,
@@ -184,14 +186,7 @@ impl<'a> Places<'a> {
             .collect()
     }
 
-    fn by_rows(
-        &mut self,
-        step: usize,
-        lowered: Lowered,
-        chosen: &Candidate,
-        units: usize,
-        blob: &mut Blob,
-    ) -> RowWork {
+    fn by_rows(&mut self, step: usize, lowered: Lowered, chosen: &Candidate, blob: &mut Blob) -> RowWork {
         let info = &self.problem.steps[step];
         let Kind::Rows(form, kernel) = &info.kind else { unreachable!("the caller matched") };
         let call = lowered.calls.into_iter().next().expect("a step of rows is one call");
@@ -213,7 +208,8 @@ impl<'a> Places<'a> {
             form: *form,
             inputs,
             output,
-            units,
+            units: self.problem.todo[step].last().map_or(0, |last| last + 1),
+            runs: self.problem.todo[step].len(),
             units_per_step: chosen.way.units[step],
         }
     }
@@ -225,7 +221,7 @@ impl<'a> Places<'a> {
         }
         let info = &self.problem.homes[home];
         let offsets: Vec<usize> = match info.row_bytes {
-            Some(_) => self.rows[home].iter().map_while(|row| *row).collect(),
+            Some(_) => filled(&self.rows[home]),
             None => {
                 let start = self.rows[home].first().copied().flatten().unwrap_or(0);
                 (0..info.bytes.checked_div(row_bytes).unwrap_or(0))
@@ -239,23 +235,37 @@ impl<'a> Places<'a> {
     }
 }
 
+/// The places of all rows up to the last that has one; rows between that nobody makes
+/// show the next one's.
+fn filled(rows: &[Option<usize>]) -> Vec<usize> {
+    let mut next = None;
+    let places = rows.iter().rev().filter_map(|row| {
+        next = row.or(next);
+        next
+    });
+    let mut offsets: Vec<usize> = places.collect();
+    offsets.reverse();
+    offsets
+}
+
 fn cascades(problem: &Problem, chosen: &Candidate) -> Vec<Cascade> {
     segments(problem, &chosen.shape())
         .into_iter()
         .filter(|range| matches!(problem.steps[range.start].kind, Kind::Rows(..)))
-        .map(|range| Cascade {
-            first: StepId::of(range.start),
-            stages: range.len(),
-            order: chosen
-                .events
-                .iter()
-                .filter_map(|event| match event {
-                    Event::Rows(step, units) if range.contains(step) => {
-                        Some(((step - range.start) as u16, units.len() as u16))
-                    }
+        .map(|range| {
+            let entries = || {
+                chosen.events.iter().filter_map(|event| match event {
+                    Event::Rows(step, units) if range.contains(step) => Some((step - range.start, units)),
                     _ => None,
                 })
-                .collect(),
+            };
+            let starts = entries().map(|(_, units)| units.start as u16);
+            Cascade {
+                first: StepId::of(range.start),
+                stages: range.len(),
+                order: entries().map(|(stage, units)| (stage as u16, units.len() as u16)).collect(),
+                starts: if problem.slides() { starts.collect() } else { Vec::new() },
+            }
         })
         .collect()
 }
@@ -274,6 +284,36 @@ fn pushed(problem: &Problem, chosen: &Candidate, places: &mut Places<'_>) -> Opt
         }
     }
     Some(Pushed { table: places.table(home, info.row_bytes?), rows: info.rows(), after })
+}
+
+/// What a window that slides takes over from the step before.
+fn slide(graph: &Graph, problem: &Problem, places: &mut Places<'_>) -> Option<Slide> {
+    let of = |home: usize| {
+        let (info, kept) = (&problem.homes[home], problem.kept[home].as_ref()?);
+        let table = places.table(home, info.row_bytes?);
+        Some(KeptRows { table, first: kept.first, end: kept.end, shift: kept.shift })
+    };
+    let kept: Vec<(usize, KeptRows)> =
+        (0..problem.homes.len()).map(of).enumerate().filter_map(|(home, kept)| Some((home, kept?))).collect();
+    let input = kept.iter().position(|(home, _)| problem.homes[*home].maker.is_none())?;
+    let rows = problem.homes[kept[input].0].rows();
+    Some(Slide {
+        rows,
+        hop: kept[input].1.shift,
+        input,
+        kept: kept.into_iter().map(|(_, kept)| kept).collect(),
+        window_macs: graph.order().iter().map(|&id| ops::macs(graph, id)).sum(),
+    })
+}
+
+/// What of a step's multiply-accumulates is done where a window slides.
+fn macs(problem: &Problem, step: usize, all: u64) -> u64 {
+    match &problem.steps[step].kind {
+        Kind::Rows(form, _) if problem.slides() => {
+            all * problem.todo[step].len() as u64 / form.units().max(1) as u64
+        }
+        _ => all,
+    }
 }
 
 /// Every piece as a buffer.

@@ -21,6 +21,8 @@ use crate::lower::{Kernel, KernelSet};
 /// A way to run a schedule.
 #[derive(Debug, Clone)]
 pub struct Candidate {
+    /// Which of the model's problems it solves.
+    pub variant: usize,
     /// First steps of segments; see `Shape`.
     pub cuts: Vec<usize>,
     /// How the steps do their work.
@@ -257,7 +259,9 @@ pub fn evaluate(
         let placed = pack(&layout.items, FIRST_BUDGET, ROUNDS);
         let bound_bytes = profile(&layout.items).into_iter().max().unwrap_or(0);
         let (cuts, mut tamed) = (cuts.clone(), way.clone());
-        let candidate = Candidate { cuts, way, events, layout, placed, bound_bytes, cycles, stopped };
+        let variant = problem.variant;
+        let candidate =
+            Candidate { variant, cuts, way, events, layout, placed, bound_bytes, cycles, stopped };
         if addressable(problem, &candidate) {
             return candidate;
         }
@@ -300,7 +304,15 @@ pub fn cycles(problem: &Problem, driven: &[Option<Kernel>], events: &[Event], ke
             _ => problem.steps[step].calls.iter().map(|k| cost::call_cycles(k, kernels)).sum(),
         }
     };
-    events.iter().map(of).sum()
+    events.iter().map(of).sum::<u64>() + moves(problem)
+}
+
+/// Estimated cycles of moving what a window that slides keeps, and of taking its new rows.
+fn moves(problem: &Problem) -> u64 {
+    let of = |(kept, home): (&Option<super::kept::Kept>, &super::problem::Home)| {
+        Some(PUSH_CYCLES + (kept.as_ref()?.rows().len() * home.row_bytes?) as u64)
+    };
+    problem.kept.iter().zip(&problem.homes).filter_map(of).sum()
 }
 
 /// Those that no other beats in both bytes and cycles, by ascending bytes.

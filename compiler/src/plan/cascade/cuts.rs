@@ -7,7 +7,7 @@
 //! placement needs is a few percent more, which is why the caller tries several.
 
 use super::layout::{Lives, touch};
-use super::order::{Event, Shape, needed_units, segment};
+use super::order::{Event, Shape, segment};
 use super::problem::{Home, Kind, Problem};
 
 /// The cuts with the lowest peak of live bytes, and whether all were considered: after
@@ -19,9 +19,8 @@ pub fn best_cuts(
     units: usize,
 ) -> (Vec<usize>, bool) {
     let mut left = Some(units);
-    let needed = needed_units(problem);
     let count = problem.steps.len();
-    let made: Vec<usize> = problem.homes.iter().map(|home| made_bytes(problem, &needed, home)).collect();
+    let made: Vec<usize> = problem.homes.iter().map(|home| made_bytes(problem, home)).collect();
     // The best way to cut the first `n` steps: its peak, the sum of its peaks, where its last segment begins.
     let mut best: Vec<(usize, usize, usize)> = vec![(0, 0, 0)];
     for end in 1..=count {
@@ -41,7 +40,7 @@ pub fn best_cuts(
             if left.is_none() && start + 1 < end && end - 1 > problem.uncut {
                 continue;
             }
-            let events = events(problem, shape, &needed, start, end - 1);
+            let events = events(problem, shape, start, end - 1);
             left = left.and_then(|left| left.checked_sub(events.iter().map(Event::units).sum()));
             let candidate = with(peak(problem, &events, scratch, start, end - 1));
             if choice.is_none_or(|c| candidate < c) {
@@ -61,11 +60,11 @@ pub fn best_cuts(
 }
 
 /// What happens in steps `first..=last` as one segment; nothing in a view.
-fn events(problem: &Problem, shape: &Shape, needed: &[usize], first: usize, last: usize) -> Vec<Event> {
+fn events(problem: &Problem, shape: &Shape, first: usize, last: usize) -> Vec<Event> {
     match problem.steps[first].kind {
         Kind::View => Vec::new(),
         Kind::Whole => vec![Event::Whole(first)],
-        Kind::Rows(..) => segment(problem, shape, needed, first, last),
+        Kind::Rows(..) => segment(problem, shape, first, last),
     }
 }
 
@@ -81,9 +80,14 @@ pub fn peak(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], first: 
         let before = info.is_there() || info.maker.is_some_and(|maker| maker < first);
         let touched = info.maker.as_ref().is_some_and(inside) || info.readers.iter().any(inside);
         if touched {
-            rows[home] = vec![before.then_some((0, 0)); info.rows()];
+            let there = |row| (before && problem.exists(home, row)).then_some((0, 0));
+            rows[home] = (0..info.rows()).map(there).collect();
         } else if before && needed_after(info, last) {
-            live.add(0, events.len() - 1, info.bytes);
+            let row_bytes = info.row_bytes.unwrap_or(info.bytes);
+            let count = (0..info.rows()).filter(|&row| problem.exists(home, row)).count();
+            live.add(0, events.len() - 1, count * row_bytes);
+        } else if let Some(kept) = &problem.kept[home] {
+            live.add(0, events.len() - 1, kept.rows().len() * info.row_bytes.unwrap_or(0));
         }
     }
     for (now, event) in events.iter().enumerate() {
@@ -102,8 +106,13 @@ pub fn peak(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], first: 
             }
         }
     }
-    for (info, lives) in problem.homes.iter().zip(&rows) {
-        for &(from, to) in lives.iter().flatten() {
+    for (home, (info, lives)) in problem.homes.iter().zip(&rows).enumerate() {
+        for (row, life) in lives.iter().enumerate() {
+            let Some((from, to)) = *life else { continue };
+            if problem.kept[home].as_ref().is_some_and(|kept| kept.rows().contains(&row)) {
+                live.add(0, events.len() - 1, info.row_bytes.unwrap_or(info.bytes));
+                continue;
+            }
             let to = if needed_after(info, last) { events.len() - 1 } else { to };
             live.add(from, to, info.row_bytes.unwrap_or(info.bytes));
         }
@@ -112,10 +121,10 @@ pub fn peak(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], first: 
 }
 
 /// Bytes of a home that anybody makes: rows that nobody needs are left out.
-fn made_bytes(problem: &Problem, needed: &[usize], home: &Home) -> usize {
+fn made_bytes(problem: &Problem, home: &Home) -> usize {
     match (home.maker.and_then(|maker| Some((maker, problem.form(maker)?))), home.row_bytes) {
         (Some((maker, form)), Some(bytes)) => {
-            bytes * (0..needed[maker]).filter(|&unit| form.writes(unit).is_some()).count()
+            bytes * problem.todo[maker].iter().filter(|&&unit| form.writes(unit).is_some()).count()
         }
         _ => home.bytes,
     }
@@ -125,7 +134,8 @@ fn made_bytes(problem: &Problem, needed: &[usize], home: &Home) -> usize {
 /// needs less.
 fn ends(problem: &Problem, made: &[usize], first: usize, last: usize) -> usize {
     let inside = |step: &usize| (first..=last).contains(step);
-    if matches!(problem.steps[first].kind, Kind::View) {
+    // What a sliding window keeps is left to the peak.
+    if matches!(problem.steps[first].kind, Kind::View) || problem.slides() {
         return 0;
     }
     let (mut start, mut end) = (0, 0);

@@ -4,7 +4,6 @@
 //! the way. Invariant: after this check one cascade, that of the first step, reads the
 //! input, and reads nothing of it before the row is pushed.
 
-use super::order::needed_units;
 use super::problem::{Kind, Problem};
 use crate::ir::{Graph, NodeId};
 use crate::lower::Lowered;
@@ -59,9 +58,8 @@ pub fn check(graph: &Graph, steps: &[(NodeId, Lowered)], problem: &Problem) -> R
             of(between)
         ));
     }
-    let needed = needed_units(problem);
     let Some(form) = problem.form(first) else { return Ok(()) };
-    if (0..needed[first]).flat_map(|unit| form.reads(unit)).next().is_none() {
+    if problem.todo[first].iter().flat_map(|&unit| form.reads(unit)).next().is_none() {
         return fails(format!("{} reads no row of input {input}", of(first)));
     }
     Ok(())

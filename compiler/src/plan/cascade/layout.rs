@@ -3,11 +3,13 @@
 //! In: a [`Problem`], its events, the private bytes of each step. Out: [`Layout`]:
 //! items to be placed, and which rows and scratch they hold. Invariant: event `i` is
 //! moment `i + 1`; 0 is when the caller has written the inputs, the moment after
-//! the last event is when it reads the outputs.
+//! the last event is when it reads the outputs. Of a window that slides, the rows of
+//! the step before are moved at moment 0, from places that count as well.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::kept::Kept;
 use super::order::Event;
 use super::pack::{Item, Piece};
 use super::problem::{Kind, Problem};
@@ -64,19 +66,26 @@ pub fn layout(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], align
         let row_bytes = info.row_bytes.unwrap_or(info.bytes);
         let mut first = 0;
         while first < rows.len() {
-            let count =
-                if info.whole { rows.len() } else { groups.get(&(home, first)).copied().unwrap_or(1) };
-            let pieces = (first..first + count)
-                .filter_map(|row| {
-                    let (born, dies) = rows[row]?;
-                    Some(Piece {
-                        start: (row - first) * row_bytes,
-                        bytes: row_bytes,
-                        first: born,
-                        last: dies,
-                    })
-                })
-                .collect::<Vec<_>>();
+            let count = match &problem.kept[home] {
+                _ if info.whole => rows.len(),
+                // The rows behind may be made in one step with the last ones that are kept.
+                Some(kept) if kept.first == first => rows.len() - first,
+                _ => groups.get(&(home, first)).copied().unwrap_or(1),
+            };
+            let piece = |row: usize, (born, dies): (usize, usize)| Piece {
+                start: (row - first) * row_bytes,
+                bytes: row_bytes,
+                first: born,
+                last: dies,
+            };
+            let from = |row: usize| {
+                let kept = problem.kept[home].as_ref()?;
+                let moves = kept.after().contains(&row) && !problem.is_there(home, row);
+                moves.then(|| piece(row, (0, 0)))
+            };
+            let own = |row: usize| Some(piece(row, rows[row]?));
+            let pieces: Vec<Piece> =
+                (first..first + count).flat_map(|row| [from(row), own(row)]).flatten().collect();
             if !pieces.is_empty() {
                 layout.items.push(Item { align: align.max(ROW_ALIGN), pieces });
                 layout.holds.push(Holds::Rows { home, first, count });
@@ -97,8 +106,10 @@ pub fn layout(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], align
 }
 
 fn lives(problem: &Problem, events: &[Event], end: usize) -> Lives {
-    let mut lives: Lives =
-        problem.homes.iter().map(|h| vec![h.is_there().then_some((0, 0)); h.rows()]).collect();
+    let there = |home: usize| {
+        (0..problem.homes[home].rows()).map(move |row| problem.is_there(home, row).then_some((0, 0)))
+    };
+    let mut lives: Lives = (0..problem.homes.len()).map(|home| there(home).collect()).collect();
     for (index, event) in events.iter().enumerate() {
         touch(problem, event, index + 1, &mut lives);
     }
@@ -108,6 +119,11 @@ fn lives(problem: &Problem, events: &[Event], end: usize) -> Lives {
             *row = row.map(|(first, _)| (first, end));
         }
         debug_assert!(problem.homes[home].whole);
+    }
+    for (kept, rows) in problem.kept.iter().zip(&mut lives) {
+        for row in kept.iter().flat_map(Kept::after) {
+            rows[row] = rows[row].map(|(first, _)| (first, end));
+        }
     }
     lives
 }

@@ -15,6 +15,7 @@ pub mod choose;
 mod cuts;
 mod effort;
 mod feed;
+mod kept;
 mod layout;
 mod order;
 pub mod pack;
@@ -32,7 +33,8 @@ use problem::Problem;
 
 /// The candidates of a module, by ascending bytes.
 pub struct Candidates {
-    problem: Problem,
+    /// What each candidate solves one of; all but one where a window slides have one.
+    problems: Vec<Problem>,
     /// What there is to choose from.
     pub list: Vec<Candidate>,
 }
@@ -45,7 +47,7 @@ pub fn candidates(
     effort: Effort,
 ) -> Candidates {
     let problem = Problem::new(&module.graph, steps, Feed::Whole);
-    of_problem(problem, kernels, effort)
+    of_problems(vec![problem], kernels, effort)
 }
 
 /// The same, where the caller pushes the input row by row.
@@ -60,13 +62,38 @@ pub fn pushed_candidates(
 ) -> Result<Candidates, PlanError> {
     let problem = Problem::new(&module.graph, steps, Feed::Rows);
     feed::check(&module.graph, steps, &problem)?;
-    Ok(of_problem(problem, kernels, effort))
+    Ok(of_problems(vec![problem], kernels, effort))
 }
 
-fn of_problem(problem: Problem, kernels: KernelSet, effort: Effort) -> Candidates {
-    let any = (0..problem.steps.len()).any(|step| problem.form(step).is_some());
-    let list = if any { choose::candidates(&problem, kernels, effort) } else { Vec::new() };
-    Candidates { problem, list }
+/// The same for a window that slides by `hop` rows of the input a step. Also what the user
+/// should know of layers of which nothing is kept.
+///
+/// # Errors
+/// [`PlanError::Frames`] where nothing can be kept.
+pub fn sliding_candidates(
+    module: &Module,
+    steps: &[(NodeId, Lowered)],
+    kernels: KernelSet,
+    effort: Effort,
+    hop: usize,
+) -> Result<(Candidates, Vec<String>), PlanError> {
+    let graph = &module.graph;
+    let problem = Problem::new(graph, steps, Feed::Frames { hop });
+    let problems = kept::problems(graph, steps, &problem, hop, kernels)?;
+    // They share what looking for less RAM may take.
+    let effort = Effort { looks: effort.looks / problems.len().max(1), ..effort };
+    let notes = kept::notes(graph, steps, &problem, hop);
+    Ok((of_problems(problems, kernels, effort), notes))
+}
+
+fn of_problems(problems: Vec<Problem>, kernels: KernelSet, effort: Effort) -> Candidates {
+    let of = |problem: &Problem| {
+        let any = (0..problem.steps.len()).any(|step| problem.form(step).is_some());
+        if any { choose::candidates(problem, kernels, effort) } else { Vec::new() }
+    };
+    let mut list: Vec<Candidate> = problems.iter().flat_map(of).collect();
+    list.sort_by_key(|c| c.placed.total_bytes);
+    Candidates { problems, list }
 }
 
 impl Candidates {
@@ -80,6 +107,6 @@ impl Candidates {
         steps: Vec<(NodeId, Lowered)>,
         chosen: &Candidate,
     ) -> Result<Plan, PlanError> {
-        assemble::assemble(module, steps, &self.problem, chosen)
+        assemble::assemble(module, steps, &self.problems[chosen.variant], chosen)
     }
 }

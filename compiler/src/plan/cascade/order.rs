@@ -4,6 +4,8 @@
 //! at a time. Out: [`Event`]s. Invariant: a row is made before it is read, and rows
 //! of a tensor are made from the first to the last.
 //!
+//! Of a window that slides, only some units are run: each step's list is in the problem.
+//!
 //! Within a segment, rows are pulled: a row of the last step is made as soon as the
 //! rows of its window are, and these are made in the same way. Rows that nobody
 //! reads (strides and pooling may leave some over at the end) are not made. A row
@@ -56,8 +58,8 @@ pub struct Shape {
     pub eager: Vec<bool>,
 }
 
-/// How many units of each step anybody needs.
-pub fn needed_units(problem: &Problem) -> Vec<usize> {
+/// The units of each step that anybody needs, from the first on.
+pub fn needed_units(problem: &Problem) -> Vec<Vec<usize>> {
     let mut rows: Vec<usize> =
         problem.homes.iter().map(|h| if h.whole && h.maker.is_some() { h.rows() } else { 0 }).collect();
     let mut units = vec![0; problem.steps.len()];
@@ -75,29 +77,20 @@ pub fn needed_units(problem: &Problem) -> Vec<usize> {
             rows[home] = rows[home].max(read);
         }
     }
-    units
+    units.into_iter().map(|count| (0..count).collect()).collect()
 }
 
 /// The events of a segment `first..=last`, all of whose steps have rows.
-pub fn segment(problem: &Problem, shape: &Shape, needed: &[usize], first: usize, last: usize) -> Vec<Event> {
-    let mut pull = Pull {
-        problem,
-        shape,
-        needed,
-        first,
-        last,
-        next: vec![0; last + 1 - first],
-        pushed: 0,
-        events: Vec::new(),
-    };
+pub fn segment(problem: &Problem, shape: &Shape, first: usize, last: usize) -> Vec<Event> {
+    let mut pull =
+        Pull { problem, shape, first, last, next: vec![0; last + 1 - first], pushed: 0, events: Vec::new() };
     if first == 0 && problem.pushed().is_some() {
         // Nothing happens before the caller begins.
         pull.push(0);
     }
     for step in (first..=last).rev() {
-        while pull.next[step - first] < needed[step] {
-            let end = pull.next[step - first] + shape.units[step];
-            pull.step(step, end);
+        while let Some(unit) = pull.next_unit(step) {
+            pull.step(step, unit + shape.units[step]);
         }
     }
     pull.events
@@ -105,12 +98,11 @@ pub fn segment(problem: &Problem, shape: &Shape, needed: &[usize], first: usize,
 
 /// All events of a shape.
 pub fn events(problem: &Problem, shape: &Shape) -> Vec<Event> {
-    let needed = needed_units(problem);
     segments(problem, shape)
         .into_iter()
         .flat_map(|range| match problem.steps[range.start].kind {
             Kind::View | Kind::Whole => vec![Event::Whole(range.start)],
-            Kind::Rows(..) => segment(problem, shape, &needed, range.start, range.end - 1),
+            Kind::Rows(..) => segment(problem, shape, range.start, range.end - 1),
         })
         .collect()
 }
@@ -131,10 +123,9 @@ pub fn segments(problem: &Problem, shape: &Shape) -> Vec<Range<usize>> {
 struct Pull<'a> {
     problem: &'a Problem,
     shape: &'a Shape,
-    needed: &'a [usize],
     first: usize,
     last: usize,
-    /// The next unit of each step of the segment.
+    /// How many units of each step of the segment were run.
     next: Vec<usize>,
     /// The next row that the caller pushes.
     pushed: usize,
@@ -146,13 +137,13 @@ impl Pull<'_> {
     fn step(&mut self, step: usize, wanted: usize) {
         let problem = self.problem;
         let Kind::Rows(form, _) = &problem.steps[step].kind else { return };
-        let start = self.next[step - self.first];
+        let Some(start) = self.next_unit(step) else { return };
         let most = self.shape.units[step];
         let count = match wanted.saturating_sub(start) {
             left if self.shape.exact[step] && left > 0 && !left.is_multiple_of(most) => left % most,
             _ => most,
         };
-        let units = start..(start + count).min(self.needed[step]);
+        let units = self.run(step, count);
         if let Some(row) = units.clone().flat_map(|unit| form.reads(unit)).max() {
             let is_pushed = |home: &&usize| problem.homes[**home].pushed;
             let reads = &problem.steps[step].reads;
@@ -161,11 +152,24 @@ impl Pull<'_> {
                 self.push(row);
             }
         }
-        self.next[step - self.first] = units.end;
+        self.next[step - self.first] += units.len();
         self.events.push(Event::Rows(step, units));
         if self.shape.eager[step] {
             self.along(step);
         }
+    }
+
+    /// The next unit of a step.
+    fn next_unit(&self, step: usize) -> Option<usize> {
+        self.problem.todo[step].get(self.next[step - self.first]).copied()
+    }
+
+    /// The next units of a step that follow each other, up to `count`.
+    fn run(&self, step: usize, count: usize) -> Range<usize> {
+        let left = &self.problem.todo[step][self.next[step - self.first]..];
+        let start = left.first().copied().unwrap_or(0);
+        let length = left.iter().zip(start..start + count).take_while(|(unit, next)| *unit == next).count();
+        start..start + length
     }
 
     /// Lets the caller push the rows up to `row`.
@@ -184,7 +188,7 @@ impl Pull<'_> {
         };
         let Kind::Rows(form, _) = &self.problem.steps[maker].kind else { return };
         let unit = form.unit_of(row);
-        while self.next[maker - self.first] <= unit {
+        while self.next_unit(maker).is_some_and(|next| next <= unit) {
             self.step(maker, unit + 1);
         }
     }
@@ -195,23 +199,21 @@ impl Pull<'_> {
         let problem = self.problem;
         let reach = |s: &Self, step: usize| {
             let form = problem.form(step)?;
-            let unit = s.next[step - s.first].checked_sub(1)?;
-            form.reads(unit).max()
+            let last = s.next[step - s.first].checked_sub(1)?;
+            form.reads(s.problem.todo[step][last]).max()
         };
         let Some(read) = reach(self, step) else { return };
         for sibling in self.first..=self.last {
             let shares = sibling != step && problem.steps[sibling].reads == problem.steps[step].reads;
             let Some(form) = problem.form(sibling).filter(|f| shares && f.walk.kernel == 1) else { continue };
             loop {
-                let start = self.next[sibling - self.first];
-                let end = (start + self.shape.units[sibling]).min(self.needed[sibling]);
-                let ready =
-                    start < end && (start..end).flat_map(|u| form.reads(u)).max().is_none_or(|r| r <= read);
-                if !ready {
+                let units = self.run(sibling, self.shape.units[sibling]);
+                let rows = units.clone().flat_map(|u| form.reads(u)).max();
+                if units.is_empty() || rows.is_some_and(|r| r > read) {
                     break;
                 }
-                self.next[sibling - self.first] = end;
-                self.events.push(Event::Rows(sibling, start..end));
+                self.next[sibling - self.first] += units.len();
+                self.events.push(Event::Rows(sibling, units));
             }
         }
     }

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use super::kept::Kept;
+use super::order::needed_units;
 use crate::Feed;
 use crate::ir::{Graph, NodeId, ValueId};
 use crate::lower::rows::RowForm;
@@ -82,17 +84,29 @@ pub struct Problem {
     pub steps: Vec<StepInfo>,
     /// The last step of the cascade that reads pushed rows; no cut lies before it.
     pub uncut: usize,
+    /// The units that each step runs, ascending.
+    pub todo: Vec<Vec<usize>>,
+    /// Of a window that slides, the rows of each home that are kept from step to step.
+    pub kept: Vec<Option<Kept>>,
+    /// Which of the problems of a model this is, where there are several.
+    pub variant: usize,
 }
 
 impl Problem {
     /// The problem of a schedule.
     pub fn new(graph: &Graph, steps: &[(NodeId, Lowered)], feed: Feed) -> Problem {
-        let mut problem =
-            Problem { homes: Vec::new(), home_of: BTreeMap::new(), steps: Vec::new(), uncut: 0 };
-        let pushed = feed == Feed::Rows;
+        let mut problem = Problem {
+            homes: Vec::new(),
+            home_of: BTreeMap::new(),
+            steps: Vec::new(),
+            uncut: 0,
+            todo: Vec::new(),
+            kept: Vec::new(),
+            variant: 0,
+        };
         for &input in &graph.inputs {
-            let home = problem.add_home(graph, input, None, !pushed);
-            problem.homes[home].pushed = pushed;
+            let home = problem.add_home(graph, input, None, !feed.by_rows());
+            problem.homes[home].pushed = feed == Feed::Rows;
         }
         for (index, (id, lowered)) in steps.iter().enumerate() {
             let info = problem.step(graph, index, *id, lowered);
@@ -106,7 +120,36 @@ impl Problem {
         problem.settle_rows();
         let readers = problem.homes.iter().filter(|home| home.pushed).flat_map(|home| &home.readers);
         problem.uncut = readers.copied().max().unwrap_or(0);
+        problem.kept = vec![None; problem.homes.len()];
+        problem.todo = needed_units(&problem);
         problem
+    }
+
+    /// Whether a window slides over the input.
+    pub fn slides(&self) -> bool {
+        self.kept.iter().any(Option::is_some)
+    }
+
+    /// Whether a row ever lies anywhere.
+    pub fn exists(&self, home: usize, row: usize) -> bool {
+        let is_kept = || self.kept[home].as_ref().is_some_and(|kept| kept.rows().contains(&row));
+        let made = || {
+            let maker = self.homes[home].maker?;
+            let (form, home) = (self.form(maker)?, &self.homes[home]);
+            Some(home.row_bytes.is_none() || self.todo[maker].binary_search(&form.unit_of(row)).is_ok())
+        };
+        !self.slides() || is_kept() || made().unwrap_or(self.homes[home].maker.is_some())
+    }
+
+    /// Whether a row is there before anything runs.
+    pub fn is_there(&self, home: usize, row: usize) -> bool {
+        let info = &self.homes[home];
+        match &self.kept[home] {
+            // The caller has written the newest rows of the input.
+            Some(kept) if info.maker.is_none() => kept.rows().contains(&row),
+            Some(kept) => kept.before().contains(&row),
+            None => info.is_there(),
+        }
     }
 
     /// The home whose rows are pushed.

@@ -8,7 +8,7 @@
 
 use super::choose::{Candidate, Way, cycles, evaluate};
 use super::cuts::peak;
-use super::order::{Event, needed_units, segment, segments};
+use super::order::{Event, segment, segments};
 use super::pack::profile;
 use super::problem::{Kind, Problem};
 use crate::lower::{Kernel, KernelSet};
@@ -20,7 +20,6 @@ pub fn relaxed(
     candidate: &Candidate,
     kernels: KernelSet,
 ) -> Option<Candidate> {
-    let needed = needed_units(problem);
     let tamed = |way: &Way| {
         let mut way = way.clone();
         way.tame(problem, candidate.placed.total_bytes);
@@ -37,7 +36,7 @@ pub fn relaxed(
         let own = |way: &Way, events: &[Event]| {
             (peak(problem, events, &way.scratch, first, last), cycles(problem, &way.driven, events, kernels))
         };
-        let events_of = |way: &Way| segment(problem, &way.shape(Vec::new()), &needed, first, last);
+        let events_of = |way: &Way| segment(problem, &way.shape(Vec::new()), first, last);
         let (_, mut fewest) = own(&mixed, &events_of(&mixed));
         for way in &ways {
             let (peak, cycles) = own(way, &events_of(way));

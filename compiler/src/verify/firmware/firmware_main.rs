@@ -9,7 +9,7 @@
 //! `input_bytes`, `output_bytes` (a sample), `model_ram_bytes`, `samples`,
 //! `stack_bytes` (the deepest stack of a run).
 //! Invariant: only the model's `run` (with the feature `rows`, `push_row` for every
-//! row of a frame) lies between `bench_start` and
+//! row of a frame, with `frames`, `step` for the last frame of a window) lies between `bench_start` and
 //! `bench_stop`, called by `bench_run`; what is not the model's lies in sections
 //! `.harness`; the panic handler links only if nothing can panic, except
 //! with the feature `locate`, where a panic is a fault that tells its place.
@@ -39,9 +39,9 @@ unsafe extern "C" {
 static mut MODEL: Model = Model::new();
 
 /// Bytes of a frame that lies outside the model.
-#[cfg(feature = "rows")]
+#[cfg(any(feature = "rows", feature = "frames"))]
 const FRAME_BYTES: usize = Model::INPUT_BYTES[0];
-#[cfg(not(feature = "rows"))]
+#[cfg(not(any(feature = "rows", feature = "frames")))]
 const FRAME_BYTES: usize = 0;
 
 /// Where a sensor's rows come from.
@@ -98,7 +98,7 @@ fn panic(info: &PanicInfo) -> ! {
     fail(text!(""))
 }
 
-#[cfg(not(any(feature = "trace", feature = "rows")))]
+#[cfg(not(any(feature = "trace", feature = "rows", feature = "frames")))]
 #[inline(never)]
 #[unsafe(export_name = "bench_run")]
 fn run(model: &mut Model, _: &[i8; FRAME_BYTES]) {
@@ -111,6 +111,15 @@ fn run(model: &mut Model, _: &[i8; FRAME_BYTES]) {
 fn run(model: &mut Model, frame: &[i8; FRAME_BYTES]) {
     for row in frame.as_chunks::<{ Model::ROW_BYTES }>().0 {
         let _ = black_box(model.push_row(row));
+    }
+}
+
+#[cfg(all(feature = "frames", not(feature = "trace")))]
+#[inline(never)]
+#[unsafe(export_name = "bench_run")]
+fn run(model: &mut Model, window: &[i8; FRAME_BYTES]) {
+    if let Some(newest) = window.last_chunk::<{ Model::FRAME_BYTES }>() {
+        let _ = black_box(model.step(newest));
     }
 }
 
@@ -131,9 +140,9 @@ fn run(model: &mut Model, frame: &[i8; FRAME_BYTES]) {
             fail(text!("error trace.bin cannot be written"));
         }
     };
-    #[cfg(feature = "rows")]
+    #[cfg(any(feature = "rows", feature = "frames"))]
     model.run_traced(frame, &mut sink);
-    #[cfg(not(feature = "rows"))]
+    #[cfg(not(any(feature = "rows", feature = "frames")))]
     {
         let _ = frame;
         model.run_traced(&mut sink);
@@ -141,7 +150,7 @@ fn run(model: &mut Model, frame: &[i8; FRAME_BYTES]) {
 }
 
 /// The inputs, one after the other.
-#[cfg(not(feature = "rows"))]
+#[cfg(not(any(feature = "rows", feature = "frames")))]
 fn inputs(model: &mut Model, _: &mut [i8; FRAME_BYTES], mut fill: impl FnMut(&mut [i8])) {
     for index in 0..Model::INPUT_BYTES.len() {
         fill(model.input_slice(index));
@@ -151,6 +160,21 @@ fn inputs(model: &mut Model, _: &mut [i8; FRAME_BYTES], mut fill: impl FnMut(&mu
 #[cfg(feature = "rows")]
 fn inputs(_: &mut Model, frame: &mut [i8; FRAME_BYTES], mut fill: impl FnMut(&mut [i8])) {
     fill(frame);
+}
+
+/// All frames of a window but the last, which is measured.
+#[cfg(feature = "frames")]
+fn inputs(model: &mut Model, window: &mut [i8; FRAME_BYTES], mut fill: impl FnMut(&mut [i8])) {
+    const BEFORE: usize = Model::STEPS * Model::FRAME_BYTES - FRAME_BYTES;
+    fill(window);
+    model.restart();
+    for step in 0..Model::STEPS - 1 {
+        let frame = core::array::from_fn(|index| {
+            let place = (step * Model::FRAME_BYTES + index).checked_sub(BEFORE);
+            place.and_then(|place| window.get(place)).copied().unwrap_or(0)
+        });
+        let _ = black_box(model.step(&frame));
+    }
 }
 
 /// One measured run; returns the bytes of stack that it took.

@@ -159,6 +159,13 @@ macro_rules! run {
         }
         assert_eq!($name::Model::rows_pushed($model), 0);
     }};
+    (frames $name:ident, $model:ident, $sample:ident) => {{
+        let window = $sample.as_array().expect("a sample is a window");
+        // A stream that went before must leave nothing behind.
+        let _ = $name::Model::run_window($model, window);
+        let _ = $name::Model::step($model, &[77; $name::Model::FRAME_BYTES]);
+        let _ = $name::Model::run_window($model, window);
+    }};
 }
 
 /// The same, traced.
@@ -171,6 +178,10 @@ macro_rules! trace {
     (rows $name:ident, $model:ident, $sample:ident, $sink:ident) => {{
         let frame = $sample.as_array().expect("a sample is a frame");
         $name::Model::run_traced($model, frame, $sink);
+    }};
+    (frames $name:ident, $model:ident, $sample:ident, $sink:ident) => {{
+        let window = $sample.as_array().expect("a sample is a window");
+        $name::Model::run_traced($model, window, $sink);
     }};
 }
 
