@@ -291,6 +291,21 @@ fn operands_that_move_apart_are_made_anew() {
     assert_eq!(kept(&net, &plan, "sum_out"), 2..12);
 }
 
+#[test]
+fn joined_tensors_of_different_widths_are_kept() {
+    let mut net = Net::new("join", 1);
+    let x = net.input("x", &[1, 16, 6, 4], q());
+    let a = net.conv("a", x, 3, 1, 1, 4);
+    let b = net.conv("b", x, 3, 1, 1, 8);
+    let both = net.op("both", Op::Concat(3), &[a, b], q());
+    let c = net.conv("c", both, 3, 1, 1, 4);
+    net.output(c);
+    let stream = Stream::new(&mut net, 1);
+    plans(&net.module, KernelSet::General, 1, 4).unwrap().iter().for_each(|plan| stream.check(plan));
+    let plan = fullest(&net.module, KernelSet::General, 1);
+    assert_eq!(kept(&net, &plan, "both_out"), 1..14);
+}
+
 /// What became of changed plans.
 #[derive(Debug, Default)]
 struct Judged {

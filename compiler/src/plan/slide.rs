@@ -50,7 +50,8 @@ impl Same {
             work.call.inputs.iter().map(|operand| self.0.get(&operand.value)).collect();
         let operands = operands?;
         let before = operands.first()?.shift;
-        let alike = operands.iter().all(|o| o.shift == before && o.row_bytes == walk.in_row_bytes);
+        let own = |(at, o): (usize, &&Rows)| o.shift == before && o.row_bytes == work.form.in_row_bytes(at);
+        let alike = operands.iter().enumerate().all(own);
         if !alike || work.form.gathers || !before.is_multiple_of(walk.stride) {
             return None;
         }
