@@ -14,6 +14,7 @@ use crate::passes::{self, Context, Half, PassError, Scales};
 use crate::plan::cascade::Effort;
 use crate::plan::choose::{Choice, Limits, Opt};
 use crate::plan::strategy::{self, Chosen, Curve, Strategy};
+use crate::plan::unroll::{self, Unroll};
 use crate::plan::{Plan, PlanError};
 use crate::quant::calibrate::{Method, Ranges, calibrate};
 use crate::quant::file::{QuantFile, QuantFileError};
@@ -54,6 +55,9 @@ pub struct CompileOptions {
     pub kernels: KernelSet,
     /// What the layers' forms are chosen for.
     pub opt: Opt,
+    /// Bytes of code that unrolled layers may take; `None` is what the goal stands for,
+    /// see [`unroll::default_budget`].
+    pub unroll_budget: Option<u64>,
     /// RAM against speed; [`Strategy::Auto`] keeps to the RAM of `limits` if it can.
     pub strategy: Strategy,
     /// What the chip offers, its budgets applied.
@@ -63,6 +67,12 @@ pub struct CompileOptions {
 }
 
 impl CompileOptions {
+    /// Bytes of code that unrolled layers may take.
+    #[must_use]
+    pub fn unroll_bytes(&self) -> u64 {
+        self.unroll_budget.unwrap_or(unroll::default_budget(self.opt))
+    }
+
     /// What of it planning asks for.
     #[must_use]
     pub fn asked(&self) -> strategy::Asked {
@@ -111,6 +121,8 @@ pub struct Compiled {
     pub choices: Vec<Choice>,
     /// What their forms were chosen for.
     pub opt: Opt,
+    /// The layers that can be unrolled, where that was asked for.
+    pub unrolls: Vec<Unroll>,
     /// The plans that it was chosen from; empty where nobody had to look for less RAM.
     pub curve: Curve,
     /// The quantization, for `model.quant.toml`.
@@ -132,6 +144,12 @@ impl Compiled {
         self.module.notes.retain(|note| !self.plan_notes.contains(note));
         self.module.notes.extend(notes.iter().cloned());
         (self.plan, self.choices, self.curve, self.plan_notes) = (plan, choices, curve, notes);
+        self.unrolls.clear();
+    }
+
+    /// Unrolls layers of a plan that was taken, in what is left of the flash.
+    pub fn unroll(&mut self, options: &CompileOptions, flash_left: Option<u64>) {
+        self.unrolls = unroll::unroll(&mut self.plan, options.kernels, options.unroll_bytes(), flash_left);
     }
 }
 
@@ -246,8 +264,11 @@ pub fn compile(
         None => scaled(&source, &mut module, taken, samples, &specs, wanted, method, progress, observe)?,
     };
     let flash_bytes = |plan: &Plan| Footprint::of(plan).flash_bytes();
-    let Chosen { plan, choices, curve, notes } = strategy::choose(&module, options.asked(), &flash_bytes)?;
+    let Chosen { mut plan, choices, curve, notes } =
+        strategy::choose(&module, options.asked(), &flash_bytes)?;
     module.notes.extend(notes.iter().cloned());
+    let flash_left = options.limits.flash_bytes.map(|most| most.saturating_sub(flash_bytes(&plan)));
+    let unrolls = unroll::unroll(&mut plan, options.kernels, options.unroll_bytes(), flash_left);
     let quality = match &used {
         Some(samples) if scales != ScaleSource::Synthetic => {
             let count = samples.len().min(QUALITY_SAMPLES);
@@ -291,6 +312,7 @@ pub fn compile(
         plan,
         choices,
         opt,
+        unrolls,
         curve,
         quant_file,
         preprocess,

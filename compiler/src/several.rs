@@ -80,7 +80,21 @@ pub fn fit(members: &mut [Member], target: &Target, budgets: &Budgets) -> Result
     if !within(flash_bytes(&plans(members))) {
         return Err(too_large(members, target, budgets));
     }
-    fill_arena(members, limits)
+    fill_arena(members, limits)?;
+    unroll_again(members, limits);
+    Ok(())
+}
+
+/// Unrolls layers of the plans that were taken since, in what is left of the flash.
+fn unroll_again(members: &mut [Member], limits: Limits) {
+    for index in 0..members.len() {
+        if members[index].compiled.unrolls.is_empty() {
+            let used = flash_bytes(&plans(members));
+            let left = limits.flash_bytes.map(|most| most.saturating_sub(used));
+            let Member { compiled, options, .. } = &mut members[index];
+            compiled.unroll(options, left);
+        }
+    }
 }
 
 /// The plans of the models, in order.

@@ -27,6 +27,8 @@ pub mod dsp_row;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_tile;
 #[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_unrolled;
+#[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_winograd;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_winograd_in;

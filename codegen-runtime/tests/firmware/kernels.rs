@@ -16,6 +16,7 @@ mod harness;
 #[allow(dead_code)]
 #[path = "../../../compiler/src/verify/firmware/semihosting.rs"]
 mod semihosting;
+mod unrolled;
 
 /// The kernels once more, over the portable bodies.
 #[allow(dead_code)]
@@ -548,6 +549,9 @@ extern "C" fn firmware_main() -> ! {
         tiles::<false>(memory, &mut rng, case);
         rows::<true>(memory, &mut rng, case);
         rows::<false>(memory, &mut rng, case);
+    }
+    for case in 0..2_000 {
+        unrolled::shapes(memory, &mut rng, case);
     }
     for case in 0..3_000 {
         widening(memory, &mut rng, case);

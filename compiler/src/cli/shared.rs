@@ -11,6 +11,7 @@ use tinyc::ir::InputLayouts;
 use tinyc::lower::KernelSet;
 use tinyc::plan::choose::Opt;
 use tinyc::plan::strategy::Strategy;
+use tinyc::plan::unroll::CodeBytes;
 use tinyc::quant::calibrate::Method;
 use tinyc::report::Budgets;
 use tinyc::samples::Preprocess;
@@ -60,6 +61,10 @@ pub struct QuantArgs {
     /// balanced (no more constants than the weights), size
     #[arg(long, value_name = "GOAL", default_value = "balanced", value_parser = checked::<Opt>)]
     opt: Vec<String>,
+    /// Code that inner loops unrolled for one shape may take, of each model [default: 12288
+    /// with --opt speed, else 0]
+    #[arg(long, value_name = "BYTES", value_parser = checked::<CodeBytes>)]
+    unroll_budget: Vec<String>,
     /// RAM against speed: fast, balanced, min, or auto, which is the fastest plan that fits
     /// the RAM budget
     #[arg(long, value_name = "STRATEGY", default_value = "auto", value_parser = checked::<Strategy>)]
@@ -121,6 +126,7 @@ impl QuantArgs {
             keep_dead_channels: of.flag("--keep-dead-channels", &self.keep_dead_channels)?,
             kernels: target.map_or_else(KernelSet::default, |target| target.arch.kernels()),
             opt: of.parsed("--opt", &self.opt)?.unwrap_or_default(),
+            unroll_budget: of.parsed("--unroll-budget", &self.unroll_budget)?.map(|CodeBytes(bytes)| bytes),
             strategy: of.parsed("--ram-strategy", &self.ram_strategy)?.unwrap_or_default(),
             feed,
             limits: target.map(|target| Budgets::default().limits(target)).unwrap_or_default(),

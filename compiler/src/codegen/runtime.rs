@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use tinyc_runtime::sources::{ARCH, SOURCES, Source};
 
 use super::{CodegenError, CrateFiles, TargetFacts};
+use crate::plan::unroll::Shape;
 use crate::plan::{Plan, family};
 
 /// The first line of the `mod.rs` files.
@@ -48,6 +49,14 @@ pub fn emit(plans: &[&Plan], target: &TargetFacts, files: &mut CrateFiles) -> Re
     if plans.iter().any(|plan| !plan.row_tables.is_empty()) {
         open.push("rows.rs".to_string());
     }
+    // Another core's crate of the same plan has nothing to unroll.
+    let tiles = find(&arch).is_some_and(|source| source.needs.contains(&"arch/dsp_tile.rs"));
+    let plans_of_tiles = if tiles { plans } else { &[] };
+    let unrolled: BTreeSet<Shape> =
+        plans_of_tiles.iter().flat_map(|plan| plan.unrolled.iter().copied()).collect();
+    if !unrolled.is_empty() {
+        open.push("arch/dsp_unrolled.rs".to_string());
+    }
     while let Some(path) = open.pop() {
         let path = if path == ARCH { arch.clone() } else { path };
         if needed.contains(&path) {
@@ -58,7 +67,7 @@ pub fn emit(plans: &[&Plan], target: &TargetFacts, files: &mut CrateFiles) -> Re
         files.add(format!("src/runtime/{path}"), source.text);
         needed.insert(path);
     }
-    modules(&needed, &target.arch, head(plans.len()), files);
+    modules(&needed, &target.arch, &unrolled, head(plans.len()), files);
     Ok(())
 }
 
@@ -67,7 +76,13 @@ fn find(path: &str) -> Option<&'static Source> {
 }
 
 /// The `mod.rs` files.
-fn modules(needed: &BTreeSet<String>, arch: &str, head: &str, files: &mut CrateFiles) {
+fn modules(
+    needed: &BTreeSet<String>,
+    arch: &str,
+    unrolled: &BTreeSet<Shape>,
+    head: &str,
+    files: &mut CrateFiles,
+) {
     let mut tops: BTreeSet<&str> = BTreeSet::new();
     let mut kernels = String::from(head) + "\n";
     let mut arches = format!("{head}//! The primitives of `{arch}`, which the chip asks for.\n\n");
@@ -103,6 +118,50 @@ fn modules(needed: &BTreeSet<String>, arch: &str, head: &str, files: &mut CrateF
         } else {
             arches += &format!("pub use self::{arch}::*;\n");
         }
+        arches += &dispatch(arch, unrolled);
         files.add("src/runtime/arch/mod.rs", arches);
     }
+}
+
+/// The branch between unrolled bodies, in front of the one that serves all shapes.
+fn dispatch(arch: &str, unrolled: &BTreeSet<Shape>) -> String {
+    if unrolled.is_empty() {
+        return String::new();
+    }
+    let arms: String = unrolled
+        .iter()
+        .map(|Shape { words, channels }| {
+            format!(
+                "            ({words}, {channels}) => {{
+                dsp_unrolled::unrolled_2x4::<{words}, {channels}>(tiles, stream, out, zero_point)
+            }}
+"
+            )
+        })
+        .collect();
+    format!(
+        "
+#[cfg(target_arch = \"arm\")]
+use super::view::{{Bytes, Consts}};
+
+/// As `{arch}::tiles_2x4`; the shapes that are unrolled have bodies of their own.
+#[cfg(target_arch = \"arm\")]
+#[inline(never)]
+pub fn tiles_2x4<const DUAL: bool>(
+    tiles: Tiles<'_>,
+    stream: Consts<'_>,
+    channels: usize,
+    out: [Bytes<'_>; 2],
+    zero_point: i32,
+) {{
+    let done = DUAL
+        && match (tiles.words, channels) {{
+{arms}            _ => false,
+        }};
+    if !done {{
+        {arch}::tiles_2x4::<DUAL>(tiles, stream, channels, out, zero_point);
+    }}
+}}
+"
+    )
 }

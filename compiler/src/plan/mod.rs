@@ -18,10 +18,11 @@ mod schedule;
 mod slide;
 pub mod strategy;
 mod tags;
+pub mod unroll;
 pub mod verify;
 mod weights;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use ids::{ArenaRange, BufferId, ConstRange, StepId, Time};
 pub use rows::{Cascade, Event, KeptRows, Pushed, RowTable, RowWork, Slide};
@@ -63,6 +64,8 @@ pub struct Plan {
     pub peak_step: Option<StepId>,
     /// The constants of all calls; a 4-byte word is little-endian.
     pub weights: Vec<u8>,
+    /// The shapes of layers that have a body of their own, see [`unroll`](mod@unroll).
+    pub unrolled: BTreeSet<unroll::Shape>,
     /// What the caller writes, in the model's order.
     pub inputs: Vec<IoPlan>,
     /// What the caller reads, in the model's order.
@@ -356,6 +359,7 @@ pub fn assemble(module: &Module, steps: Vec<(NodeId, Lowered)>) -> Result<Plan, 
         arena_bytes: packing.total_bytes,
         live_bound_bytes,
         weights: blob.finish(),
+        unrolled: BTreeSet::new(),
     };
     verify::verify(&plan).map_err(PlanError::Bug)?;
     Ok(plan)

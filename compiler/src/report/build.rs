@@ -12,6 +12,7 @@ use super::StackFrame;
 use super::choices::ChoiceRow;
 use super::dead_channels::DeadChannelsRow;
 use super::memory::{self, Budgets, Footprint, MemoryUse, RegionRow};
+use super::unrolled::UnrollRow;
 use crate::codegen::RamFacts;
 use crate::compile::{Compiled, ScaleSource};
 use crate::ir::Graph;
@@ -77,6 +78,8 @@ pub struct BuildReport {
     pub opt: String,
     /// The layers that had a choice of kernels.
     pub choices: Vec<ChoiceRow>,
+    /// The layers that can be unrolled, where that was asked for.
+    pub unrolled: Vec<UnrollRow>,
     /// The channels that do not matter for any output and were left out.
     pub dead_channels: DeadChannelsRow,
     /// Where the scales came from.
@@ -279,6 +282,7 @@ impl BuildReport {
             outputs,
             opt: compiled.opt.to_string(),
             choices: ChoiceRow::all(compiled),
+            unrolled: UnrollRow::all(compiled),
             dead_channels: DeadChannelsRow::of(&compiled.module.dead),
             scales: ScalesRow::of(compiled),
             out_dir: emitted.out_dir.display().to_string(),

@@ -95,6 +95,9 @@ impl BuildReport {
         for text in choices::lines(&self.choices) {
             line("kernels", text)?;
         }
+        for row in &self.unrolled {
+            line("unrolled", row.line())?;
+        }
         if let Some(text) = self.dead_channels.text() {
             line("dead", text)?;
         }

@@ -3,10 +3,11 @@
 //! In: a plan. Out: an estimate in bytes. Invariant: a kernel family counts once,
 //! however many steps call it; nothing is linked or run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::Plan;
 use crate::plan::family::family;
+use crate::plan::unroll::Shape;
 
 /// What a kernel family takes in flash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ const TABLE: &[CodeSize] = &[
 ];
 
 /// Estimated bytes of code and kernel parameters in flash: each kernel family
-/// that the plan calls, and each call. Weights are not counted.
+/// that the plan calls, each call, and what is unrolled. Weights are not counted.
 #[must_use]
 pub fn estimate_bytes(plan: &Plan) -> u64 {
     estimate_together(&[plan])
@@ -53,8 +54,10 @@ pub fn estimate_bytes(plan: &Plan) -> u64 {
 /// The same for several plans in one firmware, which share the kernels.
 #[must_use]
 pub fn estimate_together(plans: &[&Plan]) -> u64 {
+    let unrolled: BTreeSet<Shape> = plans.iter().flat_map(|plan| plan.unrolled.iter().copied()).collect();
+    let unrolled: u64 = unrolled.into_iter().map(Shape::code_bytes).sum();
     let steps = plans.iter().flat_map(|plan| &plan.steps);
-    estimate(steps.flat_map(|step| step.work.calls()).map(|call| family(&call.kernel).name))
+    unrolled + estimate(steps.flat_map(|step| step.work.calls()).map(|call| family(&call.kernel).name))
 }
 
 /// The estimate for calls of these families, one name a call.

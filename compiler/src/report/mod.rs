@@ -20,6 +20,7 @@ mod memory_map_text;
 pub mod several;
 mod stack_path;
 pub mod traffic;
+pub mod unrolled;
 
 pub use analyze::{AnalyzeReport, LayerRow, Totals};
 pub use build::{BuildReport, FileRow, OutputRow, ScalesRow};
@@ -29,6 +30,7 @@ pub use memory::{Budgets, Footprint, MemoryUse, OverBudget};
 pub use memory_map::MemoryMap;
 pub use several::{SeveralReport, TogetherRow};
 pub use stack_path::StackFrame;
+pub use unrolled::UnrollRow;
 
 /// Characters of a layer's name that text shows.
 const NAME_CHARS: usize = 36;

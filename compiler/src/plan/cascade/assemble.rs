@@ -3,7 +3,7 @@
 //! In: a module, its lowered steps, a [`Candidate`]. Out: a [`Plan`]. Invariant: none
 //! beyond those of a plan, which its verifier checks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::choose::Candidate;
 use super::layout::Holds;
@@ -113,6 +113,7 @@ pub fn assemble(
         arena_bytes: chosen.placed.total_bytes,
         live_bound_bytes,
         weights: blob.finish(),
+        unrolled: BTreeSet::new(),
     };
     verify::verify(&plan).map_err(PlanError::Bug)?;
     Ok(plan)
