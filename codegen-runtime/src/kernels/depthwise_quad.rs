@@ -155,8 +155,7 @@ fn rows_of(
     (oy, count): (usize, usize),
 ) {
     let (in_row, out_row) = (p.in_w * p.channels, p.out_w * p.channels);
-    // A row above the input is a large number.
-    let row = |row: isize| ((row as usize) < p.in_h).then(|| input.sub(row as usize * in_row, in_row));
+    let row = |row: usize| input.sub(row * in_row, in_row);
     step(stride, p, consts, row, output.sub(oy * out_row, count * out_row), (oy, count), scratch);
 }
 
@@ -184,17 +183,17 @@ fn rows_anywhere(
     part: (usize, usize),
     scratch: Bytes<'_>,
 ) {
-    step(stride, p, consts, |row| input.get(row), out, part, scratch);
+    step(stride, p, consts, |row| input.run(row, 1), out, part, scratch);
 }
 
 /// `count` output rows from row `oy` on, one after the other in `out`, at most
-/// [`Params::step_rows`]; `row` is a row of the input, `None` outside of it.
+/// [`Params::step_rows`]; `row` is a row of the input, which exists.
 #[inline(always)]
 fn step<'a>(
     stride: usize,
     p: &Params,
     consts: Consts<'_>,
-    row: impl Fn(isize) -> Option<Bytes<'a>>,
+    row: impl Fn(usize) -> Bytes<'a>,
     out: Bytes<'_>,
     (oy, count): (usize, usize),
     scratch: Bytes<'a>,
@@ -203,8 +202,7 @@ fn step<'a>(
     let (strip, pad) = (scratch.sub(0, strip_len), scratch.sub(strip_len, 4));
     pad.fill(p.pad_code, 4);
     let out_row = p.out_w * p.channels;
-    let first_row = rows::first(oy, stride, p.pad_top);
-    let read_rows = (count - 1) * stride + 3;
+    let inside_rows = rows::inside(rows::first(oy, stride, p.pad_top), (count - 1) * stride + 3, p.in_h);
     let pairs_len = strip_pairs(stride, count);
     let mut x = 0;
     while x < p.out_w {
@@ -214,13 +212,18 @@ fn step<'a>(
         let len = inside.end - inside.begin;
         let (from, reach) = (inside.position * p.channels, len * p.channels);
         // Without a column inside, all that is paired up is padding.
-        let rows_inside = if len > 0 { read_rows } else { 0 };
+        let rows_len = if len > 0 { inside_rows.end - inside_rows.begin } else { 0 };
         let mut pairs = [RowPair::new([pad, pad], [0, 0], 4); MOST_PAIRS];
         let mut next = 0;
         for pair in pairs.get_mut(..pairs_len).unwrap_or_default() {
-            let run = |index: usize| match row(first_row + index as isize) {
-                Some(row) if index < rows_inside => (row.sub(from, reach), p.channels),
-                _ => (pad, 0),
+            let run = |index: usize| {
+                // Above the first row inside, this is a large number.
+                let index = index.wrapping_sub(inside_rows.begin);
+                if index < rows_len {
+                    (row(inside_rows.position + index).sub(from, reach), p.channels)
+                } else {
+                    (pad, 0)
+                }
             };
             let (upper, lower) = (run(next), run(next + 1));
             *pair = RowPair::new([upper.0, lower.0], [upper.1, lower.1], reach);
