@@ -285,3 +285,37 @@ fn balanced_and_size_pay_no_more_than_the_weights() {
     assert_eq!(plain.1.len(), 3, "layers with a choice");
     assert!(plain.1.iter().all(|choice| choice.saved_cycles == 0 && choice.passed_over.iter().all(goal)));
 }
+
+/// Flash as linking counts it: the code of a kernel once.
+fn with_code(plan: &Plan) -> u64 {
+    let families: std::collections::BTreeSet<&str> = kernels(plan).into_iter().collect();
+    flash(plan) + 1_500 * families.len() as u64
+}
+
+/// A small dense layer behind convolutions needs no kernel of its own; a large one,
+/// and one without convolutions, is worth it.
+#[test]
+fn a_small_dense_layer_takes_the_convolutions_kernel() {
+    let choose =
+        |net: &Net, opt| plan_chosen(&net.module, TILES, opt, Limits::default(), &with_code).unwrap();
+    for (stride, expected) in [(8, "conv_tile"), (2, "dense_tile")] {
+        let mut net = Net::new("behind", 3);
+        let x = net.input("x", &[1, 40, 40, 8], QuantParams::new(0.05, -20));
+        let a = net.conv("a", x, 3, 1, 1, 16);
+        let b = net.conv("b", a, 3, stride, 1, 2);
+        let elements = net.module.graph.shape(b).elements();
+        let flat = net.reshape("flat", b, &[1, elements]);
+        let last = net.dense("last", flat, 5);
+        net.output(last);
+        let (plan, _) = choose(&net, Opt::Balanced);
+        assert_eq!(kernels(&plan).last(), Some(&expected), "stride {stride}");
+        equals_the_reference(&mut net, &plan, &format!("stride {stride}"));
+        assert_eq!(kernels(&choose(&net, Opt::Speed).0).last(), Some(&"dense_tile"));
+    }
+    let mut net = Net::new("alone", 4);
+    let x = net.input("x", &[1, 50], QuantParams::new(0.05, 7));
+    let a = net.dense("a", x, 8);
+    let b = net.dense("b", a, 3);
+    net.output(b);
+    assert_eq!(kernels(&choose(&net, Opt::Balanced).0), ["dense_tile"; 2]);
+}

@@ -14,7 +14,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::family::family;
-use super::{Plan, PlanError, assemble, schedule};
+use super::{Plan, PlanError, assemble, schedule, share};
 use crate::Module;
 use crate::cost::call_cycles;
 use crate::ir::NodeId;
@@ -147,6 +147,10 @@ struct Sum {
 const LEAST_CYCLES: u64 = 20;
 const LEAST_BYTES: u64 = 8;
 
+/// With all goals but speed, a kernel that few layers take goes where others can do
+/// their work for at most this part of all cycles more.
+const SHARED_CYCLES: u64 = 1000;
+
 /// Sums kept at most after a layer; beyond, the choice is near the best.
 const MOST_SUMS: usize = 2048;
 
@@ -253,6 +257,30 @@ pub fn formed(
         if small && fits_flash(&plan) && (fits_ram(&plan) || plan.arena_bytes <= best.0.arena_bytes) {
             best = (plan, sum.forms);
             break;
+        }
+    }
+    let mut plain = plain;
+    if opt != Opt::Speed {
+        let others = share::dense_as_convolutions(module, &steps_of(&layers, &best.1))?;
+        let (mut forms, mut plain_forms) = (best.1.clone(), plain.clone());
+        for (layer, lowered) in others {
+            let all = &mut layers[layer].1;
+            all.push(Form::of(lowered, kernels));
+            (forms[layer], plain_forms[layer]) = (all.len() - 1, all.len() - 1);
+        }
+        let cycles = |forms: &[usize]| -> u64 {
+            layers.iter().zip(forms).map(|((_, all), &form)| all[form].cycles).sum()
+        };
+        let plan = plan_of(&layers, &forms)?;
+        let fast = cycles(&forms) <= cycles(&best.1) + cycles(&best.1) / SHARED_CYCLES;
+        if fast && flash_bytes(&plan) < flash_bytes(&best.0) && plan.arena_bytes <= best.0.arena_bytes {
+            (best, plain) = ((plan, forms), plain_forms);
+        } else {
+            for ((_, all), (old, new)) in layers.iter_mut().zip(best.1.iter().zip(forms)) {
+                if *old != new {
+                    all.pop();
+                }
+            }
         }
     }
     let choices = |taken: &[usize]| {

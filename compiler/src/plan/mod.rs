@@ -15,6 +15,7 @@ mod liveness;
 mod replay;
 mod rows;
 mod schedule;
+mod share;
 mod slide;
 pub mod strategy;
 mod tags;

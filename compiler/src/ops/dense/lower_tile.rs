@@ -20,46 +20,66 @@ use crate::quant::QuantTable;
 /// [`LowerError::Accumulator`].
 pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId) -> Result<Option<Lowered>, LowerError> {
     let node = graph.node(id);
+    let in_features = graph.shape(node.inputs[0]).channels();
+    if graph.shape(node.inputs[0]).elements() > in_features {
+        return lower_pixels(graph, quant, id);
+    }
+    let layer = quant.layer(id);
+    let bias = fold_zero_point(layer, quant.activation(node.inputs[0]).zero_point)?;
+    let out_features = graph.shape(node.output).channels();
+    let out = out_params(&quant.activation(node.output));
+    let (places, words) = (places_of_row(in_features), 2 * in_features.div_ceil(4));
+    let packed = pack_blocks(&bias, layer, &layer.weights, &places, words);
+    let (dual, shifts) = (packed.dual, packed.shifts);
+    let params = dense_tile::Params { rows: 1, in_features, out_features, dual, shifts, out };
+    Ok(Some(Lowered::one(Call {
+        kernel: Kernel::DenseTile(params),
+        consts: packed.consts,
+        inputs: vec![node.inputs[0]],
+        scratch_bytes: dense_tile::scratch_bytes(&params),
+    })))
+}
+
+/// Lowers it to `conv_tile`, however many rows there are; `None` where that does not
+/// serve.
+///
+/// # Errors
+/// [`LowerError::Accumulator`].
+pub fn lower_pixels(graph: &Graph, quant: &QuantTable, id: NodeId) -> Result<Option<Lowered>, LowerError> {
+    let node = graph.node(id);
     let layer = quant.layer(id);
     let bias = fold_zero_point(layer, quant.activation(node.inputs[0]).zero_point)?;
     let in_features = graph.shape(node.inputs[0]).channels();
-    let out_features = graph.shape(node.output).channels();
     let rows = graph.shape(node.inputs[0]).elements() / in_features;
-    let out = out_params(&quant.activation(node.output));
-    let (kernel, consts, scratch_bytes) = if rows == 1 {
-        let (places, words) = (places_of_row(in_features), 2 * in_features.div_ceil(4));
-        let packed = pack_blocks(&bias, layer, &layer.weights, &places, words);
-        let (dual, shifts) = (packed.dual, packed.shifts);
-        let params = dense_tile::Params { rows, in_features, out_features, dual, shifts, out };
-        (Kernel::DenseTile(params), packed.consts, dense_tile::scratch_bytes(&params))
-    } else {
-        let params = conv_tile::Params {
-            in_h: 1,
-            in_w: rows,
-            in_c: in_features,
-            out_h: 1,
-            out_w: rows,
-            out_c: out_features,
-            kernel_h: 1,
-            kernel_w: 1,
-            stride_h: 1,
-            stride_w: 1,
-            pad_top: 0,
-            pad_left: 0,
-            dilation_h: 1,
-            dilation_w: 1,
-            pad_code: 0,
-            strip: 1,
-            dual: false,
-            shifts: false,
-            out,
-        };
-        let (params, consts) = pack(params, &bias, layer);
-        if !params.fits() {
-            return Ok(None);
-        }
-        (Kernel::ConvTile(params), consts, conv_tile::scratch_bytes(&params))
+    let params = conv_tile::Params {
+        in_h: 1,
+        in_w: rows,
+        in_c: in_features,
+        out_h: 1,
+        out_w: rows,
+        out_c: graph.shape(node.output).channels(),
+        kernel_h: 1,
+        kernel_w: 1,
+        stride_h: 1,
+        stride_w: 1,
+        pad_top: 0,
+        pad_left: 0,
+        dilation_h: 1,
+        dilation_w: 1,
+        pad_code: 0,
+        strip: 1,
+        dual: false,
+        shifts: false,
+        out: out_params(&quant.activation(node.output)),
     };
-    let inputs = vec![node.inputs[0]];
-    Ok(Some(Lowered::one(Call { kernel, consts, inputs, scratch_bytes })))
+    let (params, consts) = pack(params, &bias, layer);
+    if !params.fits() {
+        return Ok(None);
+    }
+    Ok(Some(Lowered::one(Call {
+        kernel: Kernel::ConvTile(params),
+        consts,
+        inputs: vec![node.inputs[0]],
+        scratch_bytes: conv_tile::scratch_bytes(&params),
+    })))
 }
