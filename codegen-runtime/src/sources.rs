@@ -45,7 +45,7 @@ sources! {
     "arch/dsp_pool.rs" needs ["view.rs"],
     "arch/dsp_row.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_tile.rs" needs ["arch/dsp_keep.rs", "arch/portable.rs", "view.rs"],
-    "arch/dsp_unrolled.rs" needs ["arch/dsp_keep.rs", "arch/portable.rs", "view.rs"],
+    "arch/dsp_unrolled.rs" needs ["arch/dsp_keep.rs", "arch/dsp_tile.rs", "arch/portable.rs", "view.rs"],
     "arch/dsp_winograd.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_winograd_in.rs" needs ["view.rs"],
     "arch/dsp_winograd_out.rs" needs ["view.rs"],

@@ -145,8 +145,8 @@ fn join_puts_the_pieces_of_two_tensors_side_by_side() {
         let p = join::Params { rows, width, a_len, b_len };
         let len = width * (a_len + b_len);
         let row_wise =
-            guarded_rows([(&a, rows), (&b, rows)], (rows, rows, len), 0, |[a, b], output, part, _| {
-                join::run_rows(&p, a, b, output, part, len);
+            guarded_rows([(&a, rows), (&b, rows)], (rows, rows, len), 0, |[a, b], output, part, scratch| {
+                join::run_rows(&p, a, b, output, part, scratch);
             });
         let whole = guarded(&a, expected.len(), |a, output| {
             join::run(&p, a, Bytes::from_mut(&mut b), output, no_scratch());

@@ -5,7 +5,7 @@ mod hand_made;
 
 use std::path::Path;
 
-use emitted::{cargo, link_firmware, options, work_dir};
+use emitted::{cargo, clippy_finds_nothing, link_firmware, options, work_dir};
 use hand_made::{Net, branches, chain, expected, zoo};
 use tinyc::codegen::{
     CodegenError, CrateFiles, EmitOptions, SelfTest, generate, package_name, preprocess, write,
@@ -186,11 +186,8 @@ fn clippy_finds_nothing_and_every_public_item_has_docs() {
     views.output(y);
     let view_folder = dir.join("views");
     write::write(&view_folder, &emit(&views, &self::options("views"))).unwrap();
-    for features in ["--no-default-features", "--all-features"] {
-        for folder in [&folder, &view_folder] {
-            cargo(folder, &["clippy", "--quiet", "--all-targets", features, "--", "-D", "warnings"]);
-        }
-    }
+    clippy_finds_nothing(&folder);
+    clippy_finds_nothing(&view_folder);
 }
 
 /// Calls everything.

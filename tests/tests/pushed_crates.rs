@@ -4,11 +4,9 @@
 mod emitted;
 mod hand_made;
 
-use std::path::{Path, PathBuf};
-
-use emitted::{cargo, link_firmware, options, work_dir};
+use emitted::{cargo, clippy_finds_nothing, fixture, nothing_panics, options, runners, work_dir};
 use hand_made::{Net, chain, expected, residual};
-use tinyc::codegen::{CodegenError, CrateFiles, EmitOptions, SelfTest, generate, write};
+use tinyc::codegen::{CodegenError, CrateFiles, EmitOptions, generate, write};
 use tinyc::compile::{Silent, compile};
 use tinyc::ir::Origin;
 use tinyc::onnx::model::{Element, Port};
@@ -44,11 +42,8 @@ fn channel_first() -> Net {
 /// Options with a self-test and a mean for each channel.
 fn with_pixels(net: &mut Net) -> EmitOptions {
     let sample = net.sample();
-    let mut options = options("chain_net");
-    options.self_test = Some(SelfTest { inputs: sample.clone(), outputs: expected(net, &sample) });
-    options.preprocessing =
-        vec![Preprocess::MeanStd { mean: vec![10.0, 128.0], std: vec![8.0, 40.0], channel_axis: Some(3) }];
-    options
+    let outputs = expected(net, &sample);
+    emitted::with_pixels(sample, outputs)
 }
 
 #[test]
@@ -195,9 +190,7 @@ fn clippy_finds_nothing_and_every_public_item_has_docs() {
     let options = with_pixels(&mut net);
     let folder = work_dir("pushed_lints").join("chain_net");
     write::write(&folder, &emit(&net, &options).unwrap()).unwrap();
-    for features in ["--no-default-features", "--all-features"] {
-        cargo(&folder, &["clippy", "--quiet", "--all-targets", features, "--", "-D", "warnings"]);
-    }
+    clippy_finds_nothing(&folder);
 }
 
 /// Calls everything.
@@ -233,10 +226,7 @@ fn nothing_in_the_api_can_panic() {
     }
     let mut net = channel_first();
     let options = with_pixels(&mut net);
-    let dir = work_dir("pushed_panic");
-    write::write(&dir.join("chain_net"), &emit(&net, &options).unwrap()).unwrap();
-    let output = link_firmware(&dir, triple, START);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    nothing_panics("pushed_panic", &emit(&net, &options).unwrap(), triple, START);
 }
 
 #[test]
@@ -247,14 +237,6 @@ fn means_must_repeat_in_every_row() {
     options.preprocessing =
         vec![Preprocess::MeanStd { mean: vec![0.0; 6], std: vec![1.0; 6], channel_axis: Some(1) }];
     assert!(matches!(emit(&net, &options), Err(CodegenError::Channels { given: 6, .. })));
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
-}
-
-fn runners() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("runners")
 }
 
 /// Host and emulated cores against the naive reference, channel-first files and

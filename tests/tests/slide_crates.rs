@@ -4,19 +4,16 @@
 mod emitted;
 mod hand_made;
 
-use std::path::{Path, PathBuf};
-
-use emitted::{cargo, link_firmware, options, work_dir};
+use emitted::{cargo, clippy_finds_nothing, fixture, nothing_panics, options, runners, work_dir};
 use hand_made::{Net, expected};
 use tinyc::Feed;
-use tinyc::codegen::{CrateFiles, EmitOptions, SelfTest, generate, write};
+use tinyc::codegen::{CrateFiles, EmitOptions, generate, write};
 use tinyc::compile::{Silent, compile};
 use tinyc::ir::QuantParams;
 use tinyc::ops::Op;
 use tinyc::ops::conv::{Pads, Window};
 use tinyc::ops::pool::{Kind, Pool};
 use tinyc::plan::strategy::{Asked, Strategy, choose};
-use tinyc::samples::Preprocess;
 use tinyc::target::Target;
 use tinyc::verify::emulator::Core;
 use tinyc::verify::validate::{ValidateOptions, validate_compiled};
@@ -48,11 +45,8 @@ fn emit(net: &Net, options: &EmitOptions) -> CrateFiles {
 /// Options with a self-test and a mean for each channel.
 fn with_pixels(net: &mut Net) -> EmitOptions {
     let sample = net.sample();
-    let mut options = options("chain_net");
-    options.self_test = Some(SelfTest { inputs: sample.clone(), outputs: expected(net, &sample) });
-    options.preprocessing =
-        vec![Preprocess::MeanStd { mean: vec![10.0, 128.0], std: vec![8.0, 40.0], channel_axis: Some(3) }];
-    options
+    let outputs = expected(net, &sample);
+    emitted::with_pixels(sample, outputs)
 }
 
 #[test]
@@ -184,9 +178,7 @@ fn clippy_finds_nothing_and_every_public_item_has_docs() {
     let options = with_pixels(&mut net);
     let folder = work_dir("slide_lints").join("chain_net");
     write::write(&folder, &emit(&net, &options)).unwrap();
-    for features in ["--no-default-features", "--all-features"] {
-        cargo(&folder, &["clippy", "--quiet", "--all-targets", features, "--", "-D", "warnings"]);
-    }
+    clippy_finds_nothing(&folder);
 }
 
 /// Calls everything.
@@ -222,18 +214,7 @@ fn nothing_in_the_api_can_panic() {
     }
     let mut net = net();
     let options = with_pixels(&mut net);
-    let dir = work_dir("slide_panic");
-    write::write(&dir.join("chain_net"), &emit(&net, &options)).unwrap();
-    let output = link_firmware(&dir, triple, START);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
-}
-
-fn runners() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("runners")
+    nothing_panics("slide_panic", &emit(&net, &options), triple, START);
 }
 
 /// Host and emulated cores against the naive reference; the host's runner lets another

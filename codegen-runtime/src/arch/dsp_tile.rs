@@ -288,7 +288,8 @@ macro_rules! kernel_2x4 {
     };
 }
 
-macro_rules! requantize_2x4 {
+// Accumulators to codes with the block's multipliers and the zero point of place 7.
+macro_rules! scale_2x4 {
     () => {
         concat!(
             r"
@@ -304,11 +305,14 @@ macro_rules! requantize_2x4 {
         smmlar r6, r6, r3, r0
         smmlar r9, r9, r4, r0
         smmlar r8, r8, r5, r0
-        ",
-            kept!("r2", "3"),
-            kept!("r3", "4"),
-            kept!("r4", "5"),
-            r"
+        "
+        )
+    };
+}
+
+macro_rules! saturate_2x4 {
+    () => {
+        r"
         ssat r11, #8, r11
         ssat r10, #8, r10
         ssat lr, #8, lr
@@ -317,6 +321,20 @@ macro_rules! requantize_2x4 {
         ssat r6, #8, r6
         ssat r9, #8, r9
         ssat r8, #8, r8
+        "
+    };
+}
+pub(super) use {saturate_2x4, scale_2x4, split_2x4_dual};
+
+macro_rules! requantize_2x4 {
+    () => {
+        concat!(
+            scale_2x4!(),
+            kept!("r2", "3"),
+            kept!("r3", "4"),
+            kept!("r4", "5"),
+            saturate_2x4!(),
+            r"
         cmp r2, r4
         bhi 6f
         strb r11, [r3], #4

@@ -15,6 +15,7 @@ use core::arch::naked_asm;
 
 use super::super::view::{Bytes, Consts};
 use super::dsp_keep;
+use super::dsp_tile::{saturate_2x4, scale_2x4, split_2x4_dual};
 use super::portable::{Tiles, block_bytes};
 
 /// The most words that are unrolled.
@@ -129,38 +130,13 @@ unsafe extern "C" fn codes_2x4<const WORDS: usize, const CHANNELS: usize>(
         .set tinyc_word, tinyc_word + 1
         .endr
         addw r1, r1, #8*{words}+16
-        sub r6, r6, r7
-        sub r8, r8, r9
-        sub r10, r10, r11
-        sub r12, r12, lr
-        asr r6, r6, #8
-        asr r8, r8, #8
-        asr r10, r10, #8
-        asr r12, r12, #8
-        ldm r1!, {{r2, r3, r4, r5}}
         ",
-            kept!("r0", "7"),
-            r"
-        smmlar r11, r11, r2, r0
-        smmlar r10, r10, r3, r0
-        smmlar lr, lr, r4, r0
-        smmlar r12, r12, r5, r0
-        smmlar r7, r7, r2, r0
-        smmlar r6, r6, r3, r0
-        smmlar r9, r9, r4, r0
-        smmlar r8, r8, r5, r0
-        ",
+            split_2x4_dual!(),
+            scale_2x4!(),
             kept!("r2", "3"),
             kept!("r4", "5"),
+            saturate_2x4!(),
             r"
-        ssat r11, #8, r11
-        ssat r10, #8, r10
-        ssat lr, #8, lr
-        ssat r12, #8, r12
-        ssat r7, #8, r7
-        ssat r6, #8, r6
-        ssat r9, #8, r9
-        ssat r8, #8, r8
         cmp r2, r4
         .if {channels} & 3
         bhi 6f

@@ -40,7 +40,7 @@ pub fn run_rows(
     b: Rows<'_>,
     output: Rows<'_>,
     (y, count): (usize, usize),
-    _row_bytes: usize,
+    _scratch: Bytes<'_>,
 ) {
     for row in y..y + count {
         step(p, [a.run(row, 1), b.run(row, 1)], output.run(row, 1), p.width);

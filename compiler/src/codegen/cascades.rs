@@ -58,8 +58,7 @@ pub fn body(work: &RowWork) -> Result<TokenStream, CodegenError> {
     let tables = work.inputs.iter().map(|&table| table_name(table));
     let output = table_name(work.output);
     let (scratch_offset, scratch_bytes) = (number(work.call.scratch.offset), number(work.call.scratch.bytes));
-    let with_scratch =
-        !matches!(work.call.kernel, Kernel::Add(_) | Kernel::Mul(_) | Kernel::Join(_) | Kernel::Lut(_));
+    let with_scratch = !matches!(work.call.kernel, Kernel::Add(_) | Kernel::Mul(_) | Kernel::Lut(_));
     let scratch = with_scratch.then(|| quote!(let scratch = arena.at::<#scratch_offset, #scratch_bytes>();));
     let last = if with_scratch {
         quote!(scratch)

@@ -119,59 +119,48 @@ fn slides(ports: &Ports) -> bool {
     ports.inputs.iter().any(|port| port.hop.is_some())
 }
 
-/// Lets the window slide over a file.
-fn frames(path: &TokenStream, label: &str, ports: &Ports) -> TokenStream {
-    let only = format!("{label}output = {{output:?}}");
-    let shows = match ports.outputs.as_slice() {
-        [_] => quote! {
-            if let Some(output) = model.step(&frame) {
-                println!(#only);
+/// Takes a piece of the input, and prints the outputs where there are any then.
+fn taken(piece: &TokenStream, label: &str, ports: &Ports) -> TokenStream {
+    match ports.outputs.as_slice() {
+        [_] => {
+            let only = format!("{label}output = {{output:?}}");
+            quote! {
+                if let Some(output) = model.#piece {
+                    println!(#only);
+                }
             }
-        },
+        }
         outputs => {
             let shows = outputs.iter().map(|port| {
                 let (access, label) = (ident(&port.module), format!("{label}{} = {{:?}}", port.module));
                 quote!(println!(#label, model.#access());)
             });
             quote! {
-                if model.step(&frame) {
+                if model.#piece {
                     #(#shows)*
                 }
             }
         }
-    };
+    }
+}
+
+/// Lets the window slide over a file.
+fn frames(path: &TokenStream, label: &str, ports: &Ports) -> TokenStream {
+    let taken = taken(&quote!(step(&frame)), label, ports);
     quote! {
         let mut stream = files.next().map(std::fs::read).transpose()?.unwrap_or_default();
         let least = #path::input::STEPS * #path::input::FRAME_BYTES;
         stream.resize(stream.len().max(least), 0);
         for bytes in stream.as_chunks::<{ #path::input::FRAME_BYTES }>().0 {
             let frame = bytes.map(|byte| byte as i8);
-            #shows
+            #taken
         }
     }
 }
 
 /// Pushes the rows of a file.
 fn rows(path: &TokenStream, label: &str, ports: &Ports) -> TokenStream {
-    let only = format!("{label}output = {{output:?}}");
-    let shows = match ports.outputs.as_slice() {
-        [_] => quote! {
-            if let Some(output) = model.push_row(&row) {
-                println!(#only);
-            }
-        },
-        outputs => {
-            let shows = outputs.iter().map(|port| {
-                let (access, label) = (ident(&port.module), format!("{label}{} = {{:?}}", port.module));
-                quote!(println!(#label, model.#access());)
-            });
-            quote! {
-                if model.push_row(&row) {
-                    #(#shows)*
-                }
-            }
-        }
-    };
+    let taken = taken(&quote!(push_row(&row)), label, ports);
     quote! {
         let frame = files.next().map(std::fs::read).transpose()?.unwrap_or_default();
         let mut frame = frame.into_iter();
@@ -180,7 +169,7 @@ fn rows(path: &TokenStream, label: &str, ports: &Ports) -> TokenStream {
             for (code, byte) in row.iter_mut().zip(&mut frame) {
                 *code = byte as i8;
             }
-            #shows
+            #taken
         }
     }
 }

@@ -8,6 +8,7 @@
 mod cargo_toml;
 mod cascades;
 mod example;
+mod fed;
 mod holds;
 mod layers;
 mod lib_rs;

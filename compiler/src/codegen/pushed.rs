@@ -9,13 +9,13 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 use super::cascades;
+use super::fed::{self, Results, Taker};
 use super::layers::Layer;
 use super::names::plain;
-use super::ports::{Port, Ports};
+use super::ports::Ports;
 use super::tokens::{docs, ident, number};
 use super::weights::self_test_input;
 use crate::plan::{Cascade, Plan, Pushed};
-use crate::samples::Preprocess;
 
 /// The type that holds every number up to `most`.
 fn counter(most: usize) -> Ident {
@@ -106,9 +106,13 @@ pub fn functions(pushed: &Pushed, cascade: &Cascade, ports: &Ports, rest: &[Iden
             last
         },
     };
-    let result = Outputs::of(ports);
-    let (kind, done) = (&result.kind, &result.done);
-    let variants = variants(input, &result);
+    let results = Results::of(ports, &PUSH_ROW);
+    let Results { kind, done, whole_kind, whole_done } = &results;
+    let variants = fed::variants(input, &PUSH_ROW, &results);
+    let when = match ports.outputs.len() {
+        1 => "`None` until the frame's last row, which gives the output: it is there until the next row.",
+        _ => "`true` with the frame's last row: the outputs have functions of their own.",
+    };
     let order = input.row_order();
     let push_lines = docs(&[
         format!(
@@ -116,7 +120,7 @@ pub fn functions(pushed: &Pushed, cascade: &Cascade, ports: &Ports, rest: &[Iden
             plain(&input.io.name)
         ),
         String::new(),
-        result.when.to_string(),
+        when.to_string(),
         "The next row after that begins the next frame; so does the first one after".to_string(),
         "[`restart`](Model::restart). There is no wrong moment to call it.".to_string(),
         String::new(),
@@ -126,7 +130,6 @@ pub fn functions(pushed: &Pushed, cascade: &Cascade, ports: &Ports, rest: &[Iden
         "Runs the model on a frame that lies elsewhere, in flash for instance, row by row.",
         "A frame that was begun is given up.",
     ]);
-    let (frame_kind, frame_done) = (&result.run_kind, &result.run_done);
     quote! {
         #push_lines
         pub fn push_row(&mut self, row: &[i8; input::ROW_BYTES]) -> #kind {
@@ -143,12 +146,12 @@ pub fn functions(pushed: &Pushed, cascade: &Cascade, ports: &Ports, rest: &[Iden
         pub fn rows_pushed(&self) -> usize { self.progress.row as usize }
 
         #frame_lines
-        pub fn run_frame(&mut self, codes: &[i8; input::BYTES]) #frame_kind {
+        pub fn run_frame(&mut self, codes: &[i8; input::BYTES]) #whole_kind {
             self.restart();
             for row in codes.as_chunks::<{ input::ROW_BYTES }>().0 {
                 self.push(|codes| *codes = *row);
             }
-            #frame_done
+            #whole_done
         }
 
         /// A row, everything that it makes possible, and behind the last one all the
@@ -176,66 +179,9 @@ pub fn functions(pushed: &Pushed, cascade: &Cascade, ports: &Ports, rest: &[Iden
     }
 }
 
-/// What the functions return.
-struct Outputs {
-    kind: TokenStream,
-    done: TokenStream,
-    run_kind: TokenStream,
-    run_done: TokenStream,
-    when: &'static str,
-}
-
-impl Outputs {
-    fn of(ports: &Ports) -> Outputs {
-        match ports.outputs.as_slice() {
-            [output] => {
-                let slice = super::lib_rs::slice(output.io.range);
-                Outputs {
-                    kind: quote!(Option<&[i8; output::BYTES]>),
-                    done: quote!(if last { Some(self.arena.#slice) } else { None }),
-                    run_kind: quote!(-> &[i8; output::BYTES]),
-                    run_done: quote!(self.arena.#slice),
-                    when: "`None` until the frame's last row, which gives the output: it is there until the next row.",
-                }
-            }
-            _ => Outputs {
-                kind: quote!(bool),
-                done: quote!(last),
-                run_kind: quote!(),
-                run_done: quote!(),
-                when: "`true` with the frame's last row: the outputs have functions of their own.",
-            },
-        }
-    }
-}
-
-/// `push_row` for reals and, where samples were prepared, for what a sensor delivers.
-fn variants(input: &Port, result: &Outputs) -> TokenStream {
-    let (kind, done) = (&result.kind, &result.done);
-    let variant = |name: &str, element: &str, how: &str| {
-        let (name, element, how_fn) = (ident(name), ident(element), ident(how));
-        let lines =
-            docs(&[format!("[`push_row`](Model::push_row) of what [`input::{how}`] makes of a row.")]);
-        quote! {
-            #lines
-            pub fn #name(&mut self, row: &[#element; input::ROW_BYTES]) -> #kind {
-                let last = self.push(|codes| input::#how_fn(row, codes));
-                #done
-            }
-        }
-    };
-    let reals = variant("push_row_f32", "f32", "quantize");
-    let prepared = match &input.preprocessing {
-        Preprocess::None => TokenStream::new(),
-        Preprocess::Codes => variant("push_row_pixels", "u8", "quantize_pixels"),
-        Preprocess::MeanStd { .. } => {
-            let pixels = variant("push_row_pixels", "u8", "quantize_pixels");
-            let samples = variant("push_row_samples", "f32", "quantize_samples");
-            quote!(#pixels #samples)
-        }
-    };
-    quote!(#reals #prepared)
-}
+/// What takes a row.
+const PUSH_ROW: Taker =
+    Taker { name: "push_row", piece: "row", bytes: "ROW_BYTES", takes: "push", ready: "last" };
 
 /// What a test runner uses, whatever the model.
 pub fn generic_surface(ports: &Ports) -> TokenStream {

@@ -8,13 +8,13 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
+use super::fed::{self, Results, Taker};
 use super::names::{grouped, plain};
-use super::ports::{Port, Ports};
+use super::ports::Ports;
 use super::tokens::{docs, ident, number};
 use super::weights::self_test_input;
 use crate::Module;
 use crate::plan::{ArenaRange, Plan, Slide};
-use crate::samples::Preprocess;
 
 /// The type that holds every number up to `most`.
 fn counter(most: usize) -> Ident {
@@ -69,9 +69,19 @@ fn newest(plan: &Plan, slide: &Slide) -> ArenaRange {
 /// The model's functions; `runs` are those of all layers.
 pub fn functions(plan: &Plan, slide: &Slide, ports: &Ports, runs: &[Ident]) -> TokenStream {
     let input = &ports.inputs[0];
-    let results = Results::of(ports);
-    let (kind, done) = (&results.kind, &results.done);
-    let variants = variants(input, &results);
+    let results = Results::of(ports, &STEP);
+    let Results { kind, done, whole_kind, whole_done } = &results;
+    let variants = fed::variants(input, &STEP, &results);
+    let when = match ports.outputs.len() {
+        1 => [
+            "`None` until the window is full, with the frame `input::STEPS`; from then on each frame",
+            "gives an output, which is there until the next.",
+        ],
+        _ => [
+            "`false` until the window is full, with the frame `input::STEPS`; from then on each frame",
+            "gives outputs, which have functions of their own.",
+        ],
+    };
     let place = super::lib_rs::slice_mut(newest(plan, slide));
     let step_lines = docs(&[
         format!(
@@ -79,8 +89,8 @@ pub fn functions(plan: &Plan, slide: &Slide, ports: &Ports, runs: &[Ident]) -> T
             plain(&input.io.name)
         ),
         String::new(),
-        results.when[0].to_owned(),
-        results.when[1].to_owned(),
+        when[0].to_owned(),
+        when[1].to_owned(),
         String::new(),
         format!(
             "The bytes are those of a run on the last {} rows, of which a step computes only",
@@ -90,7 +100,6 @@ pub fn functions(plan: &Plan, slide: &Slide, ports: &Ports, runs: &[Ident]) -> T
         String::new(),
         input.row_order(),
     ]);
-    let (window_kind, window_done) = (&results.window_kind, &results.window_done);
     quote! {
         #step_lines
         pub fn step(&mut self, frame: &[i8; input::FRAME_BYTES]) -> #kind {
@@ -109,12 +118,12 @@ pub fn functions(plan: &Plan, slide: &Slide, ports: &Ports, runs: &[Ident]) -> T
 
         /// Runs the model on a whole window that lies elsewhere, as a stream of its own:
         /// the frames after it go on from there.
-        pub fn run_window(&mut self, codes: &[i8; input::BYTES]) #window_kind {
+        pub fn run_window(&mut self, codes: &[i8; input::BYTES]) #whole_kind {
             self.restart();
             for step in 0..input::STEPS {
                 self.advance(|frame| *frame = frame_of(codes, step, 0));
             }
-            #window_done
+            #whole_done
         }
 
         /// A frame and all layers; whether the window is full.
@@ -137,71 +146,9 @@ pub fn functions(plan: &Plan, slide: &Slide, ports: &Ports, runs: &[Ident]) -> T
     }
 }
 
-/// What the functions return.
-struct Results {
-    kind: TokenStream,
-    done: TokenStream,
-    window_kind: TokenStream,
-    window_done: TokenStream,
-    when: [&'static str; 2],
-}
-
-impl Results {
-    fn of(ports: &Ports) -> Results {
-        match ports.outputs.as_slice() {
-            [output] => {
-                let slice = super::lib_rs::slice(output.io.range);
-                Results {
-                    kind: quote!(Option<&[i8; output::BYTES]>),
-                    done: quote!(if full { Some(self.arena.#slice) } else { None }),
-                    window_kind: quote!(-> &[i8; output::BYTES]),
-                    window_done: quote!(self.arena.#slice),
-                    when: [
-                        "`None` until the window is full, with the frame `input::STEPS`; from then on each frame",
-                        "gives an output, which is there until the next.",
-                    ],
-                }
-            }
-            _ => Results {
-                kind: quote!(bool),
-                done: quote!(full),
-                window_kind: quote!(),
-                window_done: quote!(),
-                when: [
-                    "`false` until the window is full, with the frame `input::STEPS`; from then on each frame",
-                    "gives outputs, which have functions of their own.",
-                ],
-            },
-        }
-    }
-}
-
-/// `step` for reals and, where samples were prepared, for what a sensor delivers.
-fn variants(input: &Port, results: &Results) -> TokenStream {
-    let (kind, done) = (&results.kind, &results.done);
-    let variant = |name: &str, element: &str, how: &str| {
-        let (name, element, how_fn) = (ident(name), ident(element), ident(how));
-        let lines = docs(&[format!("[`step`](Model::step) of what [`input::{how}`] makes of a frame.")]);
-        quote! {
-            #lines
-            pub fn #name(&mut self, frame: &[#element; input::FRAME_BYTES]) -> #kind {
-                let full = self.advance(|codes| input::#how_fn(frame, codes));
-                #done
-            }
-        }
-    };
-    let reals = variant("step_f32", "f32", "quantize");
-    let prepared = match &input.preprocessing {
-        Preprocess::None => TokenStream::new(),
-        Preprocess::Codes => variant("step_pixels", "u8", "quantize_pixels"),
-        Preprocess::MeanStd { .. } => {
-            let pixels = variant("step_pixels", "u8", "quantize_pixels");
-            let samples = variant("step_samples", "f32", "quantize_samples");
-            quote!(#pixels #samples)
-        }
-    };
-    quote!(#reals #prepared)
-}
+/// What takes a frame.
+const STEP: Taker =
+    Taker { name: "step", piece: "frame", bytes: "FRAME_BYTES", takes: "advance", ready: "full" };
 
 /// What a test runner uses, whatever the model.
 pub fn generic_surface(ports: &Ports) -> TokenStream {

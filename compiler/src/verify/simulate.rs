@@ -288,7 +288,7 @@ fn by_rows(plan: &Plan, work: &RowWork, units: Range<usize>, arena: &mut [i8], w
         Kernel::AvgPool(p) => avg_pool::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
         Kernel::Add(p) => add::run_rows(p, input, rows(1), output, part, bytes),
         Kernel::Mul(p) => mul::run_rows(p, input, rows(1), output, part, bytes),
-        Kernel::Join(p) => join::run_rows(p, input, rows(1), output, part, bytes),
+        Kernel::Join(p) => join::run_rows(p, input, rows(1), output, part, scratch),
         Kernel::Lut(_) => lut::run_rows(consts, input, output, part, bytes),
         // Kernels without rows; the verifier refuses them here.
         Kernel::Dense(_) | Kernel::DenseTile(_) | Kernel::Softmax(_) | Kernel::Copy(_) => {}

@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use tinyc::codegen::{EmitOptions, TargetFacts};
+use tinyc::codegen::{CrateFiles, EmitOptions, SelfTest, TargetFacts, write};
+use tinyc::samples::Preprocess;
 
 /// A crate for the host.
 pub fn options(package: &str) -> EmitOptions {
@@ -18,6 +19,25 @@ pub fn options(package: &str) -> EmitOptions {
         ram: None,
         placement: None,
     }
+}
+
+/// The crate `chain_net` with a self-test, its input's two channels prepared as pixels.
+pub fn with_pixels(inputs: Vec<Vec<i8>>, outputs: Vec<Vec<i8>>) -> EmitOptions {
+    let mut options = options("chain_net");
+    options.self_test = Some(SelfTest { inputs, outputs });
+    options.preprocessing =
+        vec![Preprocess::MeanStd { mean: vec![10.0, 128.0], std: vec![8.0, 40.0], channel_axis: Some(3) }];
+    options
+}
+
+/// A fixture's folder.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
+}
+
+/// Where runners are built.
+pub fn runners() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("runners")
 }
 
 /// An empty folder.
@@ -47,6 +67,14 @@ pub fn cargo(dir: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Lints an emitted crate without features and with all; missing documentation is an
+/// error of its own.
+pub fn clippy_finds_nothing(folder: &Path) {
+    for features in ["--no-default-features", "--all-features"] {
+        cargo(folder, &["clippy", "--quiet", "--all-targets", features, "--", "-D", "warnings"]);
+    }
+}
+
 /// What firmware around an emitted crate `chain_net` begins with; its panic handler does
 /// not exist.
 const FIRMWARE: &str = r#"
@@ -70,4 +98,13 @@ pub fn link_firmware(dir: &Path, triple: &str, start: &str) -> Output {
     std::fs::write(firmware.join("Cargo.toml"), manifest).unwrap();
     std::fs::write(firmware.join("src/main.rs"), format!("{FIRMWARE}{start}")).unwrap();
     cargo_output(&firmware, &["build", "--quiet", "--release", "--target", triple])
+}
+
+/// Writes the crate `chain_net` and links firmware with it, in which nothing that `start`
+/// calls can panic.
+pub fn nothing_panics(name: &str, files: &CrateFiles, triple: &str, start: &str) {
+    let dir = work_dir(name);
+    write::write(&dir.join("chain_net"), files).unwrap();
+    let output = link_firmware(&dir, triple, start);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
