@@ -33,13 +33,13 @@ struct CodeSize {
 const TABLE: &[CodeSize] = &[
     CodeSize { family: "conv2d", alone_bytes: 4060, kernel_bytes: 5918, call_bytes: 453 },
     CodeSize { family: "depthwise", alone_bytes: 1310, kernel_bytes: 7678, call_bytes: 453 },
-    CodeSize { family: "max_pool", alone_bytes: 2838, kernel_bytes: 1228, call_bytes: 405 },
-    CodeSize { family: "avg_pool", alone_bytes: 3446, kernel_bytes: 2384, call_bytes: 503 },
+    CodeSize { family: "max_pool", alone_bytes: 2988, kernel_bytes: 2928, call_bytes: 405 },
+    CodeSize { family: "avg_pool", alone_bytes: 2188, kernel_bytes: 4212, call_bytes: 507 },
     CodeSize { family: "dense", alone_bytes: 1930, kernel_bytes: 1562, call_bytes: 46 },
-    CodeSize { family: "add", alone_bytes: 598, kernel_bytes: 1014, call_bytes: 375 },
+    CodeSize { family: "add", alone_bytes: 920, kernel_bytes: 504, call_bytes: 468 },
     CodeSize { family: "mul", alone_bytes: 312, kernel_bytes: 1224, call_bytes: 371 },
     CodeSize { family: "join", alone_bytes: 2328, kernel_bytes: 1982, call_bytes: 18 },
-    CodeSize { family: "lut", alone_bytes: 326, kernel_bytes: 66, call_bytes: 28 },
+    CodeSize { family: "lut", alone_bytes: 326, kernel_bytes: 64, call_bytes: 29 },
     CodeSize { family: "softmax", alone_bytes: 744, kernel_bytes: 210, call_bytes: 206 },
     CodeSize { family: "copy", alone_bytes: 336, kernel_bytes: 3540, call_bytes: 104 },
 ];
@@ -75,7 +75,7 @@ fn estimate<'a>(calls: impl Iterator<Item = &'a str>) -> u64 {
 }
 
 /// At least as large as every row.
-const LARGEST: CodeSize = CodeSize { family: "", alone_bytes: 4060, kernel_bytes: 7678, call_bytes: 503 };
+const LARGEST: CodeSize = CodeSize { family: "", alone_bytes: 4060, kernel_bytes: 7678, call_bytes: 507 };
 
 #[cfg(test)]
 mod tests {
