@@ -53,10 +53,17 @@ fi
 # Runs the programs rather than asking dpkg: a copy from elsewhere is as good.
 works() { "$1" --version >/dev/null 2>&1; }
 
+# Releases before 6.1 lack the Cortex-M55's machine or its vector instructions.
+has_machines() {
+    qemu-system-arm -machine help | grep -q '^mps3-an547 ' ||
+        fail "this qemu-system-arm has no machine mps3-an547; install release 6.1 or newer and run this script again."
+}
+
 packages=
 works qemu-system-arm || packages="$packages qemu-system-arm"
 works qemu-system-riscv32 || packages="$packages qemu-system-misc"
 if [ -z "$packages" ]; then
+    has_machines
     say "qemu-system-arm and qemu-system-riscv32 are there"
     say "done"
     exit 0
@@ -93,4 +100,5 @@ for program in qemu-system-arm qemu-system-riscv32; do
     works "$program" ||
         fail "apt-get is done, but $program does not run."
 done
+has_machines
 say "done"

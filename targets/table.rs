@@ -20,6 +20,7 @@
     ("samd21g18a.toml", include_str!("samd21g18a.toml")),
     ("samd51p19a.toml", include_str!("samd51p19a.toml")),
     ("esp32c3.toml", include_str!("esp32c3.toml")),
+    ("ensemble-e3-he.toml", include_str!("ensemble-e3-he.toml")),
     ("apollo4plus.toml", include_str!("apollo4plus.toml")),
     ("host.toml", include_str!("host.toml")),
 ]

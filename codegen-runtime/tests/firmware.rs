@@ -39,7 +39,8 @@ fn build(machine: &Machine) -> PathBuf {
     );
     let sections = root.join("../compiler/src/verify/firmware/sections.ld");
     let sections = std::fs::read_to_string(sections).expect("the harness has a linker script");
-    let script = format!("MEMORY {{ {memory} }}\n_stack_bytes = 65536;\n{sections}");
+    let vectors = if memory.contains("VECTORS") { "" } else { "REGION_ALIAS(\"VECTORS\", FLASH)\n" };
+    let script = format!("MEMORY {{ {memory} }}\n{vectors}_stack_bytes = 65536;\n{sections}");
     std::fs::write(folder.join("Cargo.toml"), manifest).expect("a writable folder");
     std::fs::write(folder.join("link.ld"), script).expect("a writable folder");
     let status = Command::new(env!("CARGO"))

@@ -13,6 +13,10 @@ use serde::Serialize;
 
 use crate::target::Target;
 
+/// The first release of QEMU that has all machines that cores are emulated on, and
+/// executes the vector instructions of the last of them.
+const OLDEST_QEMU: &str = "6.1";
+
 /// Oldest Rust release, as major and minor number, that emitted crates are
 /// tested with: the one that builds this compiler.
 const OLDEST_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
@@ -164,14 +168,16 @@ fn emulators(machine: &dyn Machine, targets: &[Target]) -> Vec<Finding> {
             let found = machine
                 .output(program, &["--version"])
                 .map(|text| first_line(&text));
+            let release_is_new =
+                found.as_deref().and_then(release).zip(release(OLDEST_QEMU)).is_none_or(|(found, oldest)| found >= oldest);
             Finding {
                 part: Part::Emulator,
                 what: program.to_owned(),
                 needed_for: format!("`tinyc validate --emulate` for {}", chips.join(", ")),
-                ok: found.is_some(),
+                ok: found.is_some() && release_is_new,
                 found,
                 how_to_get_it: format!(
-                    "Debian, Ubuntu: `sudo apt-get install {package}`; macOS: `brew install qemu`; else https://www.qemu.org/download"
+                    "release {OLDEST_QEMU} or newer: Debian, Ubuntu: `sudo apt-get install {package}`; macOS: `brew install qemu`; else https://www.qemu.org/download"
                 ),
             }
         })

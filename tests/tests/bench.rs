@@ -226,7 +226,7 @@ fn every_kind_of_instruction_takes_what_the_table_says() {
 
 #[test]
 fn a_core_without_a_table_has_instructions_alone() {
-    for chip in [Chip::CortexM7FSp, Chip::CortexM33F, Chip::Rv32imc, Chip::Host] {
+    for chip in [Chip::CortexM7FSp, Chip::CortexM33F, Chip::CortexM55, Chip::Rv32imc, Chip::Host] {
         assert_eq!(chip.timing_table(), None);
     }
     if !needs::emulator(Core::Rv32) {

@@ -103,6 +103,16 @@ fn an_emulator_that_takes_no_plugins_is_told() {
 }
 
 #[test]
+fn an_emulator_without_all_machines_is_told() {
+    let machine = rust()
+        .with("qemu-system-arm --version", "QEMU emulator version 5.2.0 (Debian 1:5.2)\n")
+        .with("qemu-system-arm --help", "-plugin\n");
+    let findings = examine(&machine, &targets(&["ensemble-e3-he"]));
+    let old = findings.iter().find(|finding| finding.part == Part::Emulator).expect("it was looked for");
+    assert!(!old.ok && old.how_to_get_it.contains("release 6.1 or newer"), "{old:?}");
+}
+
+#[test]
 fn an_old_or_absent_toolchain_is_told_apart() {
     let old = rust().with("rustc --version", "rustc 1.84.1 (abc 2025-01-01)\n");
     let findings = examine(&old, &[]);

@@ -66,9 +66,13 @@ fn check(case: &Case, cores: &[Core]) {
 /// The kernels that each core has for itself; the Cortex-M4 has its models above.
 #[test]
 fn kws_dscnn_with_the_kernels_of_each_core() {
-    for (target, core) in
-        [("stm32g0b1", Core::M0), ("stm32f103", Core::M3), ("esp32c3", Core::Rv32), ("nrf5340", Core::M33)]
-    {
+    for (target, core) in [
+        ("stm32g0b1", Core::M0),
+        ("stm32f103", Core::M3),
+        ("esp32c3", Core::Rv32),
+        ("nrf5340", Core::M33),
+        ("ensemble-e3-he", Core::M55),
+    ] {
         for form in [Form::Float, Form::QdqTflite] {
             let mut case = *case("kws_dscnn", form);
             case.target = target;

@@ -115,6 +115,30 @@ const THUMB_2: &[(&str, &str, u32)] = &[
 /// Those of a floating-point unit.
 const FLOAT: &[(&str, &str, u32)] = &[("floats", "vpush {d8-d10}; vpop {d8-d10}; bx lr", 24)];
 
+/// Those of Armv8.1-M: loops with a counter in LR, vectors, predicates.
+const LOOPS: &[(&str, &str, u32)] = &[
+    (
+        "counted",
+        "push {r4, lr}; dls lr, r2; 1: sub sp, #8; add sp, #8; le lr, 1b; sub sp, #40; add sp, #40; pop {r4, pc}",
+        48,
+    ),
+    (
+        "skipped",
+        "push {r4, lr}; wls lr, r2, 2f; 1: nop; le lr, 1b; 2: sub sp, #24; add sp, #24; pop {r4, pc}",
+        32,
+    ),
+    (
+        "vectors",
+        "push {r4, lr}; vpush {d8-d15}; dlstp.8 lr, r2; 1: vldrb.8 q0, [r0], #16; vmladava.s8 r4, q0, q4; letp lr, 1b; vctp.32 r2; vpst; vstrbt.32 q0, [r1], #4; vpop {d8-d15}; pop {r4, pc}",
+        8 + 64,
+    ),
+    (
+        "skipped_tail",
+        "push {r4, lr}; wlstp.8 lr, r2, 2f; 1: vldrb.8 q0, [r0], #16; letp lr, 1b; 2: sub sp, #4; add sp, #4; pop {r4, pc}",
+        12,
+    ),
+];
+
 const RISCV: &[(&str, &str, u32)] = &[
     ("leaf", "ret", 0),
     ("frame", "addi sp, sp, -48; addi sp, sp, 48; ret", 48),
@@ -232,6 +256,7 @@ fn assembled(name: &str, core: Core, functions: &[(&str, &str)]) -> Elf {
         Core::Rv32 => ".option norelax",
         Core::M3 => ".syntax unified",
         Core::M0 => ".syntax unified",
+        Core::M55 => ".syntax unified\n.cpu cortex-m55",
         _ => ".syntax unified\n.fpu fpv4-sp-d16",
     };
     let thumb = if core == Core::Rv32 { "" } else { ".thumb_func" };
@@ -264,6 +289,9 @@ fn a_function_takes_the_stack_that_was_counted_by_hand() {
         }
         if !matches!(core, Core::Rv32 | Core::M0 | Core::M3) {
             functions.extend(FLOAT);
+        }
+        if core == Core::M55 {
+            functions.extend(LOOPS);
         }
         let bodies: Vec<_> = functions.iter().map(|&(name, body, _)| (name, body)).collect();
         let elf = assembled(&format!("stack-{}", core.name()), core, &bodies);

@@ -103,6 +103,7 @@ fn chips_are_emulated_by_their_own_core() {
         ("stm32f411", Some(Core::M4)),
         ("stm32h743", Some(Core::M7)),
         ("stm32u585", Some(Core::M33)),
+        ("ensemble-e3-he", Some(Core::M55)),
         ("esp32c3", Some(Core::Rv32)),
         ("host", None),
     ];

@@ -88,7 +88,7 @@ pub fn decode(bytes: &[u8]) -> Option<Instruction> {
     }
     let second = half(2)?;
     let kind = wide(first, second);
-    let links = first & 0xf800 == 0xf000 && second & 0xc000 == 0xc000;
+    let links = first & 0xf800 == 0xf000 && second & 0xc000 == 0xc000 && !low_overhead(second);
     Some(instruction(4, kind, jumps_wide(first, second, kind), links))
 }
 
@@ -185,10 +185,17 @@ fn double(first: u16, second: u16) -> Kind {
     }
 }
 
+/// Whether a branch is one of the loop instructions of Armv8.1-M, or VCTP.
+fn low_overhead(second: u16) -> bool {
+    second & 0x5001 == 0x4001
+}
+
 fn control(first: u16, second: u16) -> Kind {
     let conditional = second & 0x5000 == 0;
     match first & 0xffe0 {
         0xf380 | 0xf3e0 if conditional => Kind::Status,
+        // The start of a loop, and VCTP.
+        _ if low_overhead(second) && second & 0x2000 != 0 => Kind::Plain,
         // Hints and barriers.
         _ if conditional && first & 0x0380 == 0x0380 => Kind::Plain,
         _ => Kind::Branch,

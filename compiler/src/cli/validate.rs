@@ -41,7 +41,7 @@ pub struct ValidateArgs {
     #[arg(long, value_name = "N", default_value_t = 8, requires = "emulate",
           value_parser = clap::value_parser!(u32).range(1..))]
     emulate_samples: u32,
-    /// Emulate these cores instead of the target's: m0, m3, m4, m7, m33, rv32
+    /// Emulate these cores instead of the target's: m0, m3, m4, m7, m33, m55, rv32
     #[arg(long, value_name = "CORE[,CORE..]", value_delimiter = ',', requires = "emulate", value_parser = core)]
     core: Vec<Core>,
     #[command(flatten)]

@@ -1,9 +1,9 @@
-//! Thumb instructions, as far as the stack goes: Armv6-M to Armv8-M Main.
+//! Thumb instructions, as far as the stack goes: Armv6-M to Armv8.1-M Main.
 //!
 //! In: the bytes of an instruction and its address. Out: [`Step`]. Invariant:
 //! every instruction that writes the stack pointer or may continue elsewhere
 //! is told as such. Encodings as in the Armv7-M Architecture Reference Manual,
-//! chapter A5 and A7.
+//! chapter A5 and A7; loops and vectors as in the Armv8-M one, chapter C2.
 
 use super::step::{Conditional, Effect, Flow, Registers, Step};
 use crate::verify::elf::Elf;
@@ -176,6 +176,7 @@ fn control(first: u16, second: u16, pc: u32) -> Flow {
     };
     match second & 0x5000 {
         0x5000 => Flow::Call(pc.wrapping_add(far)),
+        0x4000 if second & 1 == 1 => low_overhead(first, second, pc),
         // To another instruction set, which no Cortex-M core has.
         0x4000 => Flow::Stop,
         0x1000 => Flow::Jump(pc.wrapping_add(far)),
@@ -186,6 +187,17 @@ fn control(first: u16, second: u16, pc: u32) -> Flow {
             let near = sign << 20 | j2 << 19 | j1 << 18 | u32::from(first & 0x3f) << 12 | low;
             Flow::Branch(pc.wrapping_add(signed(near, 21)))
         }
+    }
+}
+
+/// The loop instructions of Armv8.1-M, and VCTP, which shares their space: LE and LETP
+/// go back or on, WLS and WLSTP on or ahead, the others on.
+fn low_overhead(first: u16, second: u16, pc: u32) -> Flow {
+    let distance = u32::from(second >> 1 & 0x3ff) << 2 | u32::from(second >> 11 & 1) << 1;
+    match bits(first, 0, 4) {
+        _ if second & 0x2000 != 0 => Flow::Next,
+        PC => Flow::Branch(pc.wrapping_sub(distance)),
+        _ => Flow::Branch(pc.wrapping_add(distance)),
     }
 }
 

@@ -42,6 +42,10 @@ pub enum Core {
     /// Arm Cortex-M33 with DSP extension and single-precision FPU.
     #[serde(rename = "cortex-m33f")]
     CortexM33F,
+    /// Arm Cortex-M55 with DSP extension, integer vector extension (MVE) and
+    /// double-precision FPU.
+    #[serde(rename = "cortex-m55")]
+    CortexM55,
     /// A 32-bit RISC-V core with multiplication and compressed instructions.
     #[serde(rename = "rv32imc")]
     Rv32imc,
@@ -65,6 +69,9 @@ pub enum Isa {
     /// Armv8-M Main; DSP instructions are optional, see [`Core::has_dsp`].
     #[serde(rename = "armv8-m-main")]
     Armv8MMain,
+    /// Armv8.1-M Main with DSP instructions and the integer vector extension (MVE).
+    #[serde(rename = "armv8.1-m-main")]
+    Armv81MMain,
     /// RV32IMC.
     #[serde(rename = "rv32imc")]
     Rv32imc,
@@ -183,6 +190,12 @@ const M33: Emulator = Emulator {
     ram: MemoryRange { origin: 0x3800_0000, length_bytes: FOUR_MIB },
     ..arm("mps2-an505", &[])
 };
+// The reset vector lies in a TCM of 512 KiB; firmware lies in the DRAM, data in an SRAM.
+const M55: Emulator = Emulator {
+    flash: MemoryRange { origin: 0x6000_0000, length_bytes: FOUR_MIB },
+    ram: MemoryRange { origin: 0x2100_0000, length_bytes: FOUR_MIB },
+    ..arm("mps3-an547", &[])
+};
 const RV32: Emulator = Emulator {
     program: "qemu-system-riscv32",
     package: "qemu-system-misc",
@@ -207,6 +220,7 @@ impl Core {
                 Isa::Armv7EM
             }
             Self::CortexM33 | Self::CortexM33F => Isa::Armv8MMain,
+            Self::CortexM55 => Isa::Armv81MMain,
             Self::Rv32imc => Isa::Rv32imc,
             Self::Host => Isa::Host,
         }
@@ -215,7 +229,7 @@ impl Core {
     /// Whether the core has the Arm DSP instructions (`SMLAD` and relatives).
     #[must_use]
     pub fn has_dsp(self) -> bool {
-        self.isa() == Isa::Armv7EM || self == Self::CortexM33F
+        self.isa() == Isa::Armv7EM || matches!(self, Self::CortexM33F | Self::CortexM55)
     }
 
     /// The table of instruction times that holds for the core; `None` where
@@ -228,7 +242,8 @@ impl Core {
             Self::CortexM3 => Some(TimingTable::M3),
             Self::CortexM4 | Self::CortexM4F => Some(TimingTable::M4),
             Self::CortexM7 | Self::CortexM7FSp | Self::CortexM7FDp => None,
-            Self::CortexM33 | Self::CortexM33F | Self::Rv32imc | Self::Host => None,
+            Self::CortexM33 | Self::CortexM33F | Self::CortexM55 => None,
+            Self::Rv32imc | Self::Host => None,
         }
     }
 
@@ -237,7 +252,7 @@ impl Core {
     pub fn fpu(self) -> Fpu {
         match self {
             Self::CortexM4F | Self::CortexM7FSp | Self::CortexM33F => Fpu::Single,
-            Self::CortexM7FDp | Self::Host => Fpu::Double,
+            Self::CortexM7FDp | Self::CortexM55 | Self::Host => Fpu::Double,
             Self::CortexM0
             | Self::CortexM0Plus
             | Self::CortexM3
@@ -260,6 +275,8 @@ impl Core {
             Isa::Armv7EM => &["thumbv7em-none-eabi"],
             Isa::Armv8MMain if hard => &["thumbv8m.main-none-eabihf", "thumbv8m.main-none-eabi"],
             Isa::Armv8MMain => &["thumbv8m.main-none-eabi"],
+            // Vectors need the FPU switched on, as the hard-float target does.
+            Isa::Armv81MMain => &["thumbv8m.main-none-eabihf"],
             Isa::Rv32imc => &["riscv32imc-unknown-none-elf"],
             Isa::Host => &[],
         }
@@ -274,6 +291,7 @@ impl Core {
             Self::CortexM4 | Self::CortexM4F => Some(M4),
             Self::CortexM7 | Self::CortexM7FSp | Self::CortexM7FDp => Some(M7),
             Self::CortexM33 | Self::CortexM33F => Some(M33),
+            Self::CortexM55 => Some(M55),
             Self::Rv32imc => Some(RV32),
             Self::Host => None,
         }
@@ -293,6 +311,7 @@ impl Core {
             Self::CortexM7FDp => "Cortex-M7F (double)",
             Self::CortexM33 => "Cortex-M33",
             Self::CortexM33F => "Cortex-M33F",
+            Self::CortexM55 => "Cortex-M55",
             Self::Rv32imc => "RV32IMC",
             Self::Host => "host",
         }

@@ -53,7 +53,7 @@ pub struct Target {
 pub enum ArchFile {
     /// `portable.rs`: plain Rust, for every instruction set.
     Portable,
-    /// `cortex_m_dsp.rs`: assembly for Armv7E-M, and for Armv8-M Main with DSP.
+    /// `cortex_m_dsp.rs`: assembly for Armv7E-M, and for Armv8-M Main with DSP and later ones.
     #[serde(rename = "cortex_m_dsp")]
     CortexMDsp,
     /// `armv6m.rs`: assembly for Armv6-M.
@@ -96,7 +96,7 @@ impl ArchFile {
     pub fn suits(self, isa: Isa) -> bool {
         match self {
             Self::Portable => true,
-            Self::CortexMDsp => isa == Isa::Armv7EM || isa == Isa::Armv8MMain,
+            Self::CortexMDsp => matches!(isa, Isa::Armv7EM | Isa::Armv8MMain | Isa::Armv81MMain),
             Self::Armv6M => isa == Isa::Armv6M,
             Self::Armv7M => isa == Isa::Armv7M,
             Self::Rv32imc => isa == Isa::Rv32imc,

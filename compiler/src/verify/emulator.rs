@@ -45,6 +45,8 @@ pub enum Core {
     M7,
     /// Arm Cortex-M33F (Armv8-M Main), in its secure state.
     M33,
+    /// Arm Cortex-M55 (Armv8.1-M Main with MVE), in its secure state.
+    M55,
     /// RISC-V RV32IMC.
     Rv32,
 }
@@ -56,6 +58,8 @@ struct Machine {
     /// The same core without a use of its FPU.
     soft_float_target: &'static str,
     arguments: &'static [&'static str],
+    /// Where the vectors lie, if not at the start of the flash.
+    vectors_origin: Option<u32>,
     flash_origin: u32,
     flash_bytes: u32,
     ram_origin: u32,
@@ -66,7 +70,7 @@ const MIB: u32 = 1 << 20;
 
 impl Core {
     /// Every core.
-    pub const ALL: [Self; 6] = [Self::M0, Self::M3, Self::M4, Self::M7, Self::M33, Self::Rv32];
+    pub const ALL: [Self; 7] = [Self::M0, Self::M3, Self::M4, Self::M7, Self::M33, Self::M55, Self::Rv32];
 
     const fn machine(self) -> Machine {
         // Memory as the emulator's boards have it, not as a product has it:
@@ -76,6 +80,7 @@ impl Core {
             rust_target: "",
             soft_float_target: "",
             arguments: &[],
+            vectors_origin: None,
             flash_origin: 0,
             flash_bytes: 4 * MIB,
             ram_origin: 0x2000_0000,
@@ -127,6 +132,18 @@ impl Core {
                 ram_origin: 0x3800_0000,
                 ..mps2
             },
+            // The core starts in a TCM, which is smaller than models may be: the flash
+            // is DRAM, the RAM one of the SRAMs.
+            Self::M55 => Machine {
+                name: "m55",
+                rust_target: "thumbv8m.main-none-eabihf",
+                soft_float_target: "thumbv8m.main-none-eabihf",
+                arguments: &["-M", "mps3-an547", "-cpu", "cortex-m55"],
+                vectors_origin: Some(0),
+                flash_origin: 0x6000_0000,
+                ram_origin: 0x2100_0000,
+                ..mps2
+            },
             // One RAM; its first half plays the flash. The start address is
             // the board's. The CPU has no extension beside I, M and C.
             Self::Rv32 => Machine {
@@ -134,6 +151,7 @@ impl Core {
                 rust_target: "riscv32imc-unknown-none-elf",
                 soft_float_target: "riscv32imc-unknown-none-elf",
                 arguments: &["-M", "virt", "-cpu", "rv32,a=off,f=off,d=off", "-bios", "none"],
+                vectors_origin: None,
                 flash_origin: 0x8000_0000,
                 flash_bytes: 16 * MIB,
                 ram_origin: 0x8100_0000,
@@ -156,6 +174,7 @@ impl Core {
             Self::M3 => Isa::Armv7M,
             Self::M4 | Self::M7 => Isa::Armv7EM,
             Self::M33 => Isa::Armv8MMain,
+            Self::M55 => Isa::Armv81MMain,
             Self::Rv32 => Isa::Rv32imc,
         }
     }
@@ -479,9 +498,13 @@ fn build_elf(
          overflow-checks = false\ndebug-assertions = false\n",
         dependency("model", emitted, purpose == Purpose::Trace)?,
     );
+    let vectors = match machine.vectors_origin {
+        Some(origin) => format!("MEMORY {{ VECTORS (rx) : ORIGIN = {origin:#x}, LENGTH = 64 }}\n"),
+        None => "REGION_ALIAS(\"VECTORS\", FLASH)\n".to_owned(),
+    };
     let script = format!(
         "MEMORY {{\n  FLASH (rx) : ORIGIN = {:#x}, LENGTH = {}\n  \
-         RAM (rwx) : ORIGIN = {:#x}, LENGTH = {}\n}}\n_stack_bytes = {};\n{SECTIONS}",
+         RAM (rwx) : ORIGIN = {:#x}, LENGTH = {}\n}}\n{vectors}_stack_bytes = {};\n{SECTIONS}",
         machine.flash_origin,
         machine.flash_bytes,
         machine.ram_origin,

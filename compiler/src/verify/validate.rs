@@ -121,6 +121,7 @@ pub fn emulated_core(target: &Target) -> Option<Core> {
             _ => Some(Core::M4),
         },
         Isa::Armv8MMain => Some(Core::M33),
+        Isa::Armv81MMain => Some(Core::M55),
         Isa::Rv32imc => Some(Core::Rv32),
         Isa::Host => None,
     }
