@@ -49,7 +49,7 @@ pub struct CompileOptions {
     pub layouts: InputLayouts,
     /// Take a final softmax off.
     pub no_softmax: bool,
-    /// Leave channels in that do not matter for the outputs.
+    /// Leave channels, rows and columns in that do not matter for the outputs.
     pub keep_dead_channels: bool,
     /// The kernels that the chip runs best.
     pub kernels: KernelSet,

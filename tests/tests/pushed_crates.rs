@@ -32,6 +32,7 @@ fn channel_first() -> Net {
     graph.value_mut(input).origin = Some(Origin {
         tensor: "x".to_string(),
         order: Some(vec![0, 2, 3, 1]),
+        extent: None,
         channels: None,
         clamp: tinyc::ir::Clamp::NONE,
     });

@@ -54,7 +54,8 @@ pub struct QuantArgs {
     /// Take a final softmax off: the crate returns logits
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     no_softmax: Vec<String>,
-    /// Leave channels in that are never read or always one code (the outputs are the same)
+    /// Leave in channels that are never read or always one code, and rows and columns that
+    /// are never read (the outputs are the same)
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     keep_dead_channels: Vec<String>,
     /// What the layers' kernels are chosen for: speed (the fastest that fit the budgets),

@@ -51,6 +51,9 @@ pub struct Node {
     pub output: ValueId,
     /// The range to which the result is clamped after the operation.
     pub clamp: Clamp,
+    /// Rows and columns at the end of what a convolution or a pooling gives by its own
+    /// rule that nobody reads: they are not computed, and the output's shape lacks them.
+    pub crop: [usize; 2],
     /// Names of the ONNX nodes that were fused into this one, in order.
     pub fused: Vec<String>,
 }
@@ -110,6 +113,7 @@ impl Graph {
             inputs: node.inputs,
             output,
             clamp: Clamp::NONE,
+            crop: [0; 2],
             fused: Vec::new(),
         }));
         let at = before.and_then(|b| self.order.iter().position(|&n| n == b)).unwrap_or(self.order.len());

@@ -84,6 +84,7 @@ fn attributes(node: &Node) -> String {
             let w = c.window;
             let mut text = format!("conv[{}x{}", w.kernel[0], w.kernel[1]);
             window(&mut text, &w);
+            crop(&mut text, node);
             if c.groups != 1 {
                 let _ = write!(text, " groups {}", c.groups);
             }
@@ -95,6 +96,7 @@ fn attributes(node: &Node) -> String {
         Op::Pool(p) => {
             let mut text = format!("{}[{}x{}", p.kind.name(), p.window.kernel[0], p.window.kernel[1]);
             window(&mut text, &p.window);
+            crop(&mut text, node);
             if p.ceil {
                 text.push_str(" ceil");
             }
@@ -124,6 +126,12 @@ fn window(text: &mut String, w: &crate::ops::conv::Window) {
     let p = w.pads;
     if (p.top, p.left, p.bottom, p.right) != (0, 0, 0, 0) {
         let _ = write!(text, " pads {},{},{},{}", p.top, p.left, p.bottom, p.right);
+    }
+}
+
+fn crop(text: &mut String, node: &Node) {
+    if node.crop != [0, 0] {
+        let _ = write!(text, " without the last {},{}", node.crop[0], node.crop[1]);
     }
 }
 

@@ -165,6 +165,9 @@ pub struct Origin {
     /// The value's row-major data is that of `transpose(tensor, order)`; `None`
     /// where the relation is more than a transpose (ranges still hold then).
     pub order: Option<Vec<usize>>,
+    /// The value, `[1, H, W, C]`, has only the first so many rows and columns of it;
+    /// `None` where it has all.
+    pub extent: Option<[usize; 2]>,
     /// The value has only these channels of it; `None` where it has all.
     pub channels: Option<Selection>,
     /// The value is the tensor clamped to this range.

@@ -4,8 +4,9 @@
 //!    that stands earlier in the order.
 //! 2. A node is its output's definition, and no other node's.
 //! 3. Constants are finite.
-//! 4. A node's output shape is the one that its operator computes; a reshape
-//!    keeps the number of elements.
+//! 4. A node's output shape is the one that its operator computes, without the
+//!    rows and columns that a convolution or a pooling leaves out; a reshape keeps
+//!    the number of elements.
 //! 5. Weights, biases, scales and shifts are constants; other operands are not.
 //! 6. Every graph output is defined by an input or a live node.
 //! 7. Value names are unique.
@@ -14,7 +15,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Def, Graph, NodeId, ValueId};
+use super::{Def, Graph, Node, NodeId, Shape, ValueId};
 use crate::ops::Op;
 
 /// Checks a graph.
@@ -87,7 +88,8 @@ fn shape(graph: &Graph, id: NodeId) -> Result<(), String> {
     let node = graph.node(id);
     let shapes: Vec<_> = node.inputs.iter().map(|&v| graph.shape(v)).collect();
     let actual = graph.shape(node.output);
-    match node.op.output_shape(&shapes) {
+    let by_rule = node.op.output_shape(&shapes).and_then(|shape| cropped(node, shape));
+    match by_rule {
         Err(reason) => Err(format!("(4) node '{}': {reason}", node.name)),
         Ok(Some(expected)) if expected != *actual => {
             Err(format!("(4) node '{}' should give {expected}, its output has {actual}", node.name))
@@ -96,5 +98,19 @@ fn shape(graph: &Graph, id: NodeId) -> Result<(), String> {
             Err(format!("(4) reshape '{}' turns {} into {actual}", node.name, shapes[0]))
         }
         Ok(_) => Ok(()),
+    }
+}
+
+/// The shape without the rows and columns that the node leaves out.
+fn cropped(node: &Node, shape: Option<Shape>) -> Result<Option<Shape>, String> {
+    if node.crop == [0; 2] {
+        return Ok(shape);
+    }
+    let window = matches!(node.op, Op::Conv(_) | Op::Pool(_));
+    match shape.as_ref().and_then(Shape::hwc) {
+        Some([h, w, c]) if window && h > node.crop[0] && w > node.crop[1] => {
+            Ok(Some(Shape(vec![1, h - node.crop[0], w - node.crop[1], c])))
+        }
+        _ => Err(format!("it cannot leave out {:?} rows and columns", node.crop)),
     }
 }

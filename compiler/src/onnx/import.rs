@@ -156,7 +156,13 @@ impl Importer<'_> {
     /// input, and what turns it back; the value that nodes read.
     fn input(&mut self, name: &str, shape: &Shape, order: Vec<usize>) -> ValueId {
         let origin = |order: Vec<usize>| {
-            Some(Origin { tensor: name.to_owned(), order: Some(order), channels: None, clamp: Clamp::NONE })
+            Some(Origin {
+                tensor: name.to_owned(),
+                order: Some(order),
+                extent: None,
+                channels: None,
+                clamp: Clamp::NONE,
+            })
         };
         let as_onnx: Vec<usize> = (0..shape.rank()).collect();
         let port = self.graph.add_value(name, shape.permuted(&order), Def::Input, origin(order.clone()));
@@ -300,7 +306,8 @@ impl Importer<'_> {
     ) -> ValueId {
         let node = self.current.expect("emit is called while a node is imported");
         let output = &node.outputs[0];
-        let origin = Some(Origin { tensor: output.clone(), order, channels: None, clamp: Clamp::NONE });
+        let origin =
+            Some(Origin { tensor: output.clone(), order, extent: None, channels: None, clamp: Clamp::NONE });
         self.add(op, inputs, shape, output, origin)
     }
 

@@ -17,6 +17,7 @@ mod quantize_activations;
 mod quantize_layers;
 mod remove_dead;
 pub mod remove_dead_channels;
+pub mod remove_dead_rows;
 mod remove_noops;
 mod sink_transposes;
 
@@ -31,7 +32,7 @@ use crate::quant::file::QuantFile;
 pub struct Context<'a> {
     /// Take a final softmax off.
     pub no_softmax: bool,
-    /// Leave channels in that do not matter for the outputs.
+    /// Leave channels, rows and columns in that do not matter for the outputs.
     pub keep_dead_channels: bool,
     /// How the caller hands the input over.
     pub feed: Feed,
@@ -146,6 +147,12 @@ pub const PIPELINE: &[Pass] = &[
         half: Half::Integer,
         why: "weights, biases and multipliers follow from the scales on both sides",
         run: quantize_layers::run,
+    },
+    Pass {
+        name: "remove_dead_rows",
+        half: Half::Integer,
+        why: "rows and columns that strides and poolings leave over; after calibration, which compares whole tensors, and before dead channels, whose constants may differ at the border that goes",
+        run: remove_dead_rows::run,
     },
     Pass {
         name: "remove_dead_channels",

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis, Slice};
 use rayon::prelude::*;
 
 use super::metrics::{OutputDiff, Sqnr};
@@ -74,7 +74,16 @@ pub fn as_value(tensor: &ArrayD<f32>, origin: &Origin) -> Option<Vec<f32>> {
     if order.len() != tensor.ndim() {
         return None;
     }
-    let turned = tensor.view().permuted_axes(&order[..]);
+    let mut turned = tensor.view().permuted_axes(&order[..]);
+    if let Some(extent) = origin.extent {
+        // A tensor over time has no columns.
+        for (axis, &kept) in (1..turned.ndim().saturating_sub(1)).map(Axis).zip(&extent) {
+            if turned.len_of(axis) < kept {
+                return None;
+            }
+            turned.slice_axis_inplace(axis, Slice::from(..kept));
+        }
+    }
     let all: Vec<f32> = turned.iter().map(|&x| origin.clamp.apply(x.into()) as f32).collect();
     match &origin.channels {
         None => Some(all),

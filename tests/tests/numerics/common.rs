@@ -89,7 +89,7 @@ pub fn module(op: Op, inputs: &[Input<'_>], constants: &[ArrayD<f32>], out: &[us
 }
 
 fn origin(tensor: &str) -> Origin {
-    Origin { tensor: tensor.into(), order: None, channels: None, clamp: Clamp::NONE }
+    Origin { tensor: tensor.into(), order: None, extent: None, channels: None, clamp: Clamp::NONE }
 }
 
 /// An array of the given dimensions.

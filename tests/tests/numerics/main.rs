@@ -6,6 +6,7 @@
 mod activations;
 mod common;
 mod dead_channels;
+mod dead_rows;
 mod elementwise;
 mod layers;
 mod requantization;

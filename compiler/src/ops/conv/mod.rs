@@ -43,6 +43,11 @@ pub struct Window {
 }
 
 impl Window {
+    /// Cells from the first tap to the last along an axis (0: rows, 1: columns).
+    pub fn span(&self, axis: usize) -> usize {
+        (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+
     /// Rows and columns of the output over an input of `height` x `width`;
     /// `ceil` counts a last window that sticks out (ONNX `ceil_mode`), unless it
     /// would start beyond input and leading padding.
@@ -55,7 +60,7 @@ impl Window {
         let mut out = [0; 2];
         for i in 0..2 {
             let padded = size[i] + lead[i] + trail[i];
-            let span = (self.kernel[i] - 1) * self.dilation[i] + 1;
+            let span = self.span(i);
             if span > padded {
                 return Err(format!(
                     "a kernel that spans {span} is larger than the padded input of {padded}"
