@@ -28,7 +28,7 @@ const ARM_MEMORY: &str =
 fn build(machine: &Machine) -> PathBuf {
     let Machine { triple, memory, arch, program, .. } = machine;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware").join(triple);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware").join(arch).join(triple);
     std::fs::create_dir_all(&folder).expect("the folder of build results is writable");
     let manifest = format!(
         "[package]\nname = \"kernels\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
@@ -80,14 +80,27 @@ fn assembly_equals_the_portable_bodies_on_cortex_m4() {
 }
 
 #[test]
-fn assembly_equals_the_portable_bodies_without_fpu_on_cortex_m7() {
+fn assembly_equals_the_portable_bodies_without_fpu_on_cortex_m4() {
     equal(&Machine {
         triple: "thumbv7em-none-eabi",
-        emulator: &["qemu-system-arm", "-M", "mps2-an500", "-cpu", "cortex-m7"],
+        emulator: &["qemu-system-arm", "-M", "mps2-an386", "-cpu", "cortex-m4"],
         memory: ARM_MEMORY,
         arch: "cortex_m_dsp",
         program: "kernels",
     });
+}
+
+#[test]
+fn assembly_equals_the_portable_bodies_on_cortex_m7() {
+    for triple in ["thumbv7em-none-eabihf", "thumbv7em-none-eabi"] {
+        equal(&Machine {
+            triple,
+            emulator: &["qemu-system-arm", "-M", "mps2-an500", "-cpu", "cortex-m7"],
+            memory: ARM_MEMORY,
+            arch: "cortex_m7_dsp",
+            program: "kernels",
+        });
+    }
 }
 
 #[test]

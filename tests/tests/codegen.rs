@@ -57,6 +57,24 @@ fn runtime_sources_are_copied_as_they_were_tested() {
     assert!(files.text("src/runtime/kernels/softmax.rs").is_none(), "only what the model needs");
 }
 
+/// Each core that has an order of its own gets it, with what it stands on, and no other one.
+#[test]
+fn the_arch_file_is_the_one_that_the_chip_asks_for() {
+    let of = |arch: &str| {
+        let mut options = options("branches");
+        options.target.arch = arch.to_owned();
+        let files = emit(&branches(), &options);
+        let names = files.0.keys().filter(|path| path.starts_with("src/runtime/arch/"));
+        (
+            names.cloned().collect::<Vec<_>>().join("\n"),
+            files.text("src/runtime/arch/mod.rs").unwrap().to_owned(),
+        )
+    };
+    let (names, text) = of("cortex_m7_dsp");
+    insta::assert_snapshot!("arch_m7", format!("{names}\n\n{text}"));
+    assert!(!of("cortex_m_dsp").0.contains("m7"));
+}
+
 /// Builds the crate, runs its example on samples, compares with the references.
 fn same_bytes_as_the_references(mut net: Net, package: &str, outputs: &[&str]) {
     let dir = work_dir(package);

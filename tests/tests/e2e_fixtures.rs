@@ -63,6 +63,30 @@ fn residual_with_its_fastest_kernels() {
     assert!(report.identical, "{report}");
 }
 
+/// The order of instructions that Cortex-M7 has for itself, whole and row by row.
+#[test]
+fn two_instructions_at_once_compute_the_same_bytes() {
+    for (fixture_name, strategy) in
+        [("residual", Strategy::Fast), ("depthwise", Strategy::Fast), ("depthwise", Strategy::Min)]
+    {
+        let target = Target::lookup("stm32h743").unwrap();
+        let mut options = ValidateOptions::new(target, &fixture(fixture_name).join("model.calib.npz"));
+        options.compile.strategy = strategy;
+        options.samples = Some(8);
+        options.cores = needs::emulators(&[Core::M7]);
+        options.emulate_samples = 4;
+        options.host.work_dir = work_dir();
+        options.firmware.work_dir = work_dir();
+        let model = fixture(fixture_name).join("model.onnx");
+        let compiled = compile(&model, &options.compile, &Silent, &mut |_, _| {}).unwrap();
+        let report = validate_compiled(&compiled, &options, &Silent).unwrap();
+        assert!(report.identical, "{fixture_name}: {report}");
+        for one in &report.emulated {
+            assert!(one.stack_bytes as u64 <= one.stack_bound_bytes, "{report}");
+        }
+    }
+}
+
 /// Layers that run row by row, with assembly and without.
 #[test]
 fn cascades_compute_the_same_bytes_on_emulated_cores() {

@@ -53,21 +53,23 @@ fn cycles_and_bytes_are_as_promised() {
 
 #[test]
 fn unrolled_layers_give_the_references_bytes() {
-    let target = Target::lookup("stm32f411").unwrap();
-    let mut options = ValidateOptions::new(target, &folder().join("model.calib.npz"));
-    options.compile.unroll_budget = Some(1 << 20);
-    options.samples = Some(8);
     // The same plan for a core without those instructions has its own bodies.
-    options.cores = needs::emulators(&[Core::M4, Core::M0]);
-    options.emulate_samples = 4;
-    options.host.work_dir = std::env::temp_dir().join("tinyc-tests");
-    options.firmware.work_dir = options.host.work_dir.clone();
-    let compiled = compiled(&options.compile);
-    assert!(!compiled.plan.unrolled.is_empty());
-    let report = validate_compiled(&compiled, &options, &Silent).unwrap();
-    assert!(report.identical, "{report}");
-    for one in &report.emulated {
-        assert!(one.stack_bytes as u64 <= one.stack_bound_bytes, "{report}");
+    for (name, cores) in [("stm32f411", &[Core::M4, Core::M0][..]), ("stm32h743", &[Core::M7])] {
+        let target = Target::lookup(name).unwrap();
+        let mut options = ValidateOptions::new(target, &folder().join("model.calib.npz"));
+        options.compile.unroll_budget = Some(1 << 20);
+        options.samples = Some(8);
+        options.cores = needs::emulators(cores);
+        options.emulate_samples = 4;
+        options.host.work_dir = std::env::temp_dir().join("tinyc-tests");
+        options.firmware.work_dir = options.host.work_dir.clone();
+        let compiled = compiled(&options.compile);
+        assert!(!compiled.plan.unrolled.is_empty());
+        let report = validate_compiled(&compiled, &options, &Silent).unwrap();
+        assert!(report.identical, "{report}");
+        for one in &report.emulated {
+            assert!(one.stack_bytes as u64 <= one.stack_bound_bytes, "{report}");
+        }
     }
 }
 

@@ -13,63 +13,71 @@ use core::arch::naked_asm;
 use super::super::view::{Bytes, Consts};
 use super::portable::block_bytes;
 
-/// See [`super::portable::tiles_1x4`].
-#[inline(always)]
-pub fn tiles_1x4<const DUAL: bool>(
-    codes: Bytes<'_>,
-    len: usize,
-    stream: Consts<'_>,
-    blocks: usize,
-    out: Bytes<'_>,
-    zero_point: i32,
-) {
-    if len == 0 || blocks == 0 {
-        return;
-    }
-    let (whole, tail) = tail(codes, len);
-    let stream = stream.pointer(0, blocks * block_bytes(2 * (whole + 1)));
-    let kernel = if DUAL { codes_1x4_dual } else { codes_1x4_plain };
-    // SAFETY: four codes a whole group, the stream's blocks and 4 bytes a block
-    // of the output are accessed: resolved here.
-    unsafe {
-        kernel(
-            codes.pointer(0, 4 * whole),
-            stream,
-            out.pointer(0, 4 * blocks),
-            tail,
-            whole,
-            blocks,
-            zero_point,
-        )
-    }
-}
+// The functions of this kind of kernel, over the four kernels of the file that asks.
+macro_rules! functions_1x4 {
+    () => {
+        /// See [`super::portable::tiles_1x4`].
+        #[inline(always)]
+        pub fn tiles_1x4<const DUAL: bool>(
+            codes: Bytes<'_>,
+            len: usize,
+            stream: Consts<'_>,
+            blocks: usize,
+            out: Bytes<'_>,
+            zero_point: i32,
+        ) {
+            if len == 0 || blocks == 0 {
+                return;
+            }
+            let (whole, tail) = tail(codes, len);
+            let stream = stream.pointer(0, blocks * block_bytes(2 * (whole + 1)));
+            let kernel = if DUAL { codes_1x4_dual } else { codes_1x4_plain };
+            // SAFETY: four codes a whole group, the stream's blocks and 4 bytes a block
+            // of the output are accessed: resolved here.
+            unsafe {
+                kernel(
+                    codes.pointer(0, 4 * whole),
+                    stream,
+                    out.pointer(0, 4 * blocks),
+                    tail,
+                    whole,
+                    blocks,
+                    zero_point,
+                )
+            }
+        }
 
-/// See [`super::portable::sums_1x4`].
-#[inline(always)]
-pub fn sums_1x4<const DUAL: bool>(codes: Bytes<'_>, len: usize, stream: Consts<'_>) -> [i32; 4] {
-    if len == 0 {
-        return super::portable::sums_1x4::<DUAL>(codes, len, stream);
-    }
-    let (whole, tail) = tail(codes, len);
-    let mut sums = [0; 4];
-    let stream = stream.pointer(0, block_bytes(2 * (whole + 1)));
-    let kernel = if DUAL { raw_1x4_dual } else { raw_1x4_plain };
-    // SAFETY: as for `tiles_1x4` with one block, and 16 bytes of results.
-    unsafe { kernel(codes.pointer(0, 4 * whole), stream, sums.as_mut_ptr(), tail, whole, 1) };
-    sums
-}
+        /// See [`super::portable::sums_1x4`].
+        #[inline(always)]
+        pub fn sums_1x4<const DUAL: bool>(codes: Bytes<'_>, len: usize, stream: Consts<'_>) -> [i32; 4] {
+            if len == 0 {
+                return super::portable::sums_1x4::<DUAL>(codes, len, stream);
+            }
+            let (whole, tail) = tail(codes, len);
+            let mut sums = [0; 4];
+            let stream = stream.pointer(0, block_bytes(2 * (whole + 1)));
+            let kernel = if DUAL { raw_1x4_dual } else { raw_1x4_plain };
+            // SAFETY: as for `tiles_1x4` with one block, and 16 bytes of results.
+            unsafe { kernel(codes.pointer(0, 4 * whole), stream, sums.as_mut_ptr(), tail, whole, 1) };
+            sums
+        }
 
-/// The groups of four codes before the last one, and the last one (one to four
-/// codes) as a word, filled up with 0.
-#[inline(always)]
-fn tail(codes: Bytes<'_>, len: usize) -> (usize, u32) {
-    let whole = len.div_ceil(4).wrapping_sub(1);
-    let mut word = 0;
-    for i in (4 * whole..len).rev() {
-        word = word << 8 | u32::from(codes.get(i) as u8);
-    }
-    (whole, word)
+        /// The groups of four codes before the last one, and the last one (one to four
+        /// codes) as a word, filled up with 0.
+        #[inline(always)]
+        fn tail(codes: Bytes<'_>, len: usize) -> (usize, u32) {
+            let whole = len.div_ceil(4).wrapping_sub(1);
+            let mut word = 0;
+            for i in (4 * whole..len).rev() {
+                word = word << 8 | u32::from(codes.get(i) as u8);
+            }
+            (whole, word)
+        }
+    };
 }
+#[allow(unused_imports, reason = "an order for another core has them from here")]
+pub(super) use functions_1x4;
+functions_1x4!();
 
 // Four words of weights times four codes in r2: 64 of 66 bytes, 20 cycles with
 // the load of r2 before it.
@@ -137,6 +145,69 @@ macro_rules! split_1x4_plain {
     };
 }
 
+// Four codes and their weights, times each other.
+macro_rules! pass_1x4 {
+    ($quad:ident) => {
+        concat!(
+            r"
+        ldr.n r2, [r0, #4*\i]
+        ldr.n r3, [r1, #16*\i]
+        ldr.n r4, [r1, #16*\i+4]
+        ldr.n r5, [r1, #16*\i+8]
+        ldr.n r6, [r1, #16*\i+12]
+        ",
+            $quad!()
+        )
+    };
+}
+macro_rules! pass_1x4_dual {
+    () => {
+        pass_1x4!(quad_1x4_dual)
+    };
+}
+macro_rules! pass_1x4_plain {
+    () => {
+        pass_1x4!(quad_1x4_plain)
+    };
+}
+
+// The same for the last four codes.
+macro_rules! last_1x4 {
+    ($quad:ident $split:ident) => {
+        concat!(
+            r"
+        ldr r2, [sp, #20]
+        ldr.n r3, [r1]
+        ldr.n r4, [r1, #4]
+        ldr.n r5, [r1, #8]
+        ldr.n r6, [r1, #12]
+        adds r1, #16
+        ",
+            $quad!(),
+            $split!()
+        )
+    };
+}
+macro_rules! last_1x4_dual {
+    () => {
+        last_1x4!(quad_1x4_dual split_1x4_dual)
+    };
+}
+macro_rules! last_1x4_plain {
+    () => {
+        last_1x4!(quad_1x4_plain split_1x4_plain)
+    };
+}
+// What the first pass wants besides.
+macro_rules! ready_1x4 {
+    () => {
+        ""
+    };
+}
+
+// The parts of a kernel: $ready before the first pass, $pass four codes in $bytes, $last
+// the last four, up to the accumulators.
+//
 // In: r0 = codes, r1 = stream, r2 = output (or results), r3 = the last four
 // codes, then on the stack the groups before them, blocks, zero point. To the
 // epilogue: r9 r8 r11 r10 = accumulators of channels 0 to 3, r1 = the block's
@@ -147,7 +218,7 @@ macro_rules! split_1x4_plain {
 // output, #20 last codes, #24 end of the output, nine saved registers, #64
 // groups, #68 blocks, #72 zero point.
 macro_rules! kernel_1x4 {
-    ($(#[$meta:meta])* $name:ident($($argument:ident: $type:ty),*), $quad:ident $split:ident $bytes:literal, $epilogue:ident) => {
+    ($(#[$meta:meta])* $name:ident($($argument:ident: $type:ty),*), $ready:ident $pass:ident $bytes:literal $last:ident, $epilogue:ident) => {
         $(#[$meta])*
         #[unsafe(naked)]
         unsafe extern "C" fn $name($($argument: $type),*) {
@@ -188,40 +259,24 @@ macro_rules! kernel_1x4 {
                 ldm r1!, {{r8, r9, r10, r11}}
                 add r7, r1, r7
                 sub r1, r1, r4
+                ", $ready!(), r"
                 bx r3
             3:
                 .irp i, 0, 1, 2, 3, 4, 5, 6, 7
-                ldr.n r2, [r0, #4*\i]
-                ldr.n r3, [r1, #16*\i]
-                ldr.n r4, [r1, #16*\i+4]
-                ldr.n r5, [r1, #16*\i+8]
-                ldr.n r6, [r1, #16*\i+12]
-                ", $quad!(), r"
+                ", $pass!(), r"
                 .endr
                 adds r0, #32
                 adds r1, #128
                 .irp i, 0, 1, 2, 3, 4, 5, 6, 7
-                ldr.n r2, [r0, #4*\i]
-                ldr.n r3, [r1, #16*\i]
-                ldr.n r4, [r1, #16*\i+4]
-                ldr.n r5, [r1, #16*\i+8]
-                ldr.n r6, [r1, #16*\i+12]
-                ", $quad!(), r"
+                ", $pass!(), r"
                 .endr
                 adds r0, #32
                 adds r1, #128
                 cmp r1, r7
                 bne 3b
             4:
-                ldr r2, [sp, #20]
-                ldr.n r3, [r1]
-                ldr.n r4, [r1, #4]
-                ldr.n r5, [r1, #8]
-                ldr.n r6, [r1, #12]
-                adds r1, #16
                 ",
-                $quad!(),
-                $split!(),
+                $last!(),
                 $epilogue!(),
                 r"
                 add sp, sp, #28
@@ -270,19 +325,25 @@ macro_rules! return_1x4 {
     };
 }
 
+#[allow(unused_imports, reason = "an order for another core has them from here")]
+pub(super) use {
+    kernel_1x4, last_1x4, pass_1x4, quad_1x4_plain, ready_1x4, requantize_1x4, return_1x4, split_1x4_dual,
+    split_1x4_plain,
+};
+
 kernel_1x4!(
     codes_1x4_dual(codes: *mut i8, stream: *const u8, out: *mut i8, tail: u32, whole: usize, blocks: usize, zero_point: i32),
-    quad_1x4_dual split_1x4_dual "66", requantize_1x4
+    ready_1x4 pass_1x4_dual "66" last_1x4_dual, requantize_1x4
 );
 kernel_1x4!(
     codes_1x4_plain(codes: *mut i8, stream: *const u8, out: *mut i8, tail: u32, whole: usize, blocks: usize, zero_point: i32),
-    quad_1x4_plain split_1x4_plain "82", requantize_1x4
+    ready_1x4 pass_1x4_plain "82" last_1x4_plain, requantize_1x4
 );
 kernel_1x4!(
     raw_1x4_dual(codes: *mut i8, stream: *const u8, sums: *mut i32, tail: u32, whole: usize, blocks: usize),
-    quad_1x4_dual split_1x4_dual "66", return_1x4
+    ready_1x4 pass_1x4_dual "66" last_1x4_dual, return_1x4
 );
 kernel_1x4!(
     raw_1x4_plain(codes: *mut i8, stream: *const u8, sums: *mut i32, tail: u32, whole: usize, blocks: usize),
-    quad_1x4_plain split_1x4_plain "82", return_1x4
+    ready_1x4 pass_1x4_plain "82" last_1x4_plain, return_1x4
 );

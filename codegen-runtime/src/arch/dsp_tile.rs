@@ -16,42 +16,54 @@ use super::super::view::{Bytes, Consts};
 use super::dsp_keep;
 use super::portable::{Tiles, block_bytes};
 
-/// See [`super::portable::tiles_2x4`].
-#[inline(always)]
-pub fn tiles_2x4<const DUAL: bool>(
-    tiles: Tiles<'_>,
-    stream: Consts<'_>,
-    channels: usize,
-    out: [Bytes<'_>; 2],
-    zero_point: i32,
-) {
-    let Tiles { tiles, step, words, pairs } = tiles;
-    if words < 2 || channels == 0 || pairs == 0 {
-        return;
-    }
-    let stream = stream.pointer(0, channels.div_ceil(4) * block_bytes(words));
-    let [first, second] = out.map(|out| out.pointer(0, (2 * pairs - 1) * channels));
-    let tiles = tiles.pointer(0, (pairs - 1) * step + 8 * words);
-    let kernel = if DUAL { codes_2x4_dual } else { codes_2x4_plain };
-    // SAFETY: 8 bytes a word of each tile, the stream's blocks and the channels of
-    // each output are accessed: resolved above.
-    unsafe { kernel(tiles, stream, first, second, words, channels, zero_point, step, pairs) }
-}
+// The two functions of this kind of kernel, over the four kernels of the file that asks.
+macro_rules! functions_2x4 {
+    () => {
+        /// See [`super::portable::tiles_2x4`].
+        #[inline(always)]
+        pub fn tiles_2x4<const DUAL: bool>(
+            tiles: Tiles<'_>,
+            stream: Consts<'_>,
+            channels: usize,
+            out: [Bytes<'_>; 2],
+            zero_point: i32,
+        ) {
+            let Tiles { tiles, step, words, pairs } = tiles;
+            if words < 2 || channels == 0 || pairs == 0 {
+                return;
+            }
+            let stream = stream.pointer(0, channels.div_ceil(4) * block_bytes(words));
+            let [first, second] = out.map(|out| out.pointer(0, (2 * pairs - 1) * channels));
+            let tiles = tiles.pointer(0, (pairs - 1) * step + 8 * words);
+            let kernel = if DUAL { codes_2x4_dual } else { codes_2x4_plain };
+            // SAFETY: 8 bytes a word of each tile, the stream's blocks and the channels of
+            // each output are accessed: resolved above.
+            unsafe { kernel(tiles, stream, first, second, words, channels, zero_point, step, pairs) }
+        }
 
-/// See [`super::portable::sums_2x4`].
-#[inline(always)]
-pub fn sums_2x4<const DUAL: bool>(tile: Bytes<'_>, words: usize, stream: Consts<'_>) -> [[i32; 4]; 2] {
-    if words < 2 {
-        return super::portable::sums_2x4::<DUAL>(tile, words, stream);
-    }
-    let mut sums = [[0; 4]; 2];
-    let (tile, stream) = (tile.pointer(0, 8 * words), stream.pointer(0, block_bytes(words)));
-    let kernel = if DUAL { raw_2x4_dual } else { raw_2x4_plain };
-    let (first, second) = (sums.as_mut_ptr().cast(), core::ptr::null_mut());
-    // SAFETY: as for `tiles_2x4` with one block, and 32 bytes of results.
-    unsafe { kernel(tile, stream, first, second, words, 4, 0, 0, 1) };
-    sums
+        /// See [`super::portable::sums_2x4`].
+        #[inline(always)]
+        pub fn sums_2x4<const DUAL: bool>(
+            tile: Bytes<'_>,
+            words: usize,
+            stream: Consts<'_>,
+        ) -> [[i32; 4]; 2] {
+            if words < 2 {
+                return super::portable::sums_2x4::<DUAL>(tile, words, stream);
+            }
+            let mut sums = [[0; 4]; 2];
+            let (tile, stream) = (tile.pointer(0, 8 * words), stream.pointer(0, block_bytes(words)));
+            let kernel = if DUAL { raw_2x4_dual } else { raw_2x4_plain };
+            let (first, second) = (sums.as_mut_ptr().cast(), core::ptr::null_mut());
+            // SAFETY: as for `tiles_2x4` with one block, and 32 bytes of results.
+            unsafe { kernel(tile, stream, first, second, words, 4, 0, 0, 1) };
+            sums
+        }
+    };
 }
+#[allow(unused_imports, reason = "an order for another core has them from here")]
+pub(super) use functions_2x4;
+functions_2x4!();
 
 // Places begin at byte 0 of the stack.
 macro_rules! keep {
@@ -178,6 +190,56 @@ macro_rules! split_2x4_plain {
     };
 }
 
+// A block up to the jump into the body: accumulators, tile, first two inputs.
+macro_rules! begin_2x4 {
+    ($first:ident) => {
+        concat!(
+            "ldm r1!, {{r6, r7, r8, r9}}\n",
+            kept!("r0", "6"),
+            $first!(),
+            kept!("r3", "0"),
+            kept!("r2", "1"),
+            r"
+        subs r0, r0, r2
+        subs r1, r1, r2
+        bx r3
+        "
+        )
+    };
+}
+macro_rules! begin_2x4_dual {
+    () => {
+        begin_2x4!(first_2x4_dual)
+    };
+}
+macro_rules! begin_2x4_plain {
+    () => {
+        begin_2x4!(first_2x4_plain)
+    };
+}
+
+// What the end of the body is followed by, and what it begins again with.
+macro_rules! end_2x4 {
+    () => {
+        concat!(
+            kept!("r2", "2"),
+            r"
+        adds r1, #128
+        cmp r0, r2
+        bne.w 10b
+        "
+        )
+    };
+}
+macro_rules! again_2x4 {
+    () => {
+        "adds r0, #128\n"
+    };
+}
+
+// The parts of a kernel, in the order of its block: $begin to the jump, $again from a
+// second pass on, $pair two inputs of both pixels in $bytes, $end, $split, $epilogue.
+//
 // In: r0 = first tile, r1 = stream, r2 and r3 = outputs of the first pair (or results),
 // then what the stack holds from #72 on. To the epilogue: r7 r6 r9 r8 and r11 r10 lr
 // r12 = accumulators of channels 0 to 3 of the two pixels, r1 = the block's
@@ -188,7 +250,7 @@ macro_rules! split_2x4_plain {
 // four of the first output, 6 tile, 7 zero point; #32 stream, nine saved registers, #72
 // words a pixel, #76 channels, #80 zero point, #84 bytes from tile to tile, #88 pairs.
 macro_rules! kernel_2x4 {
-    ($name:ident, $first:ident $pair:ident $split:ident $bytes:literal, $epilogue:ident) => {
+    ($name:ident, $begin:ident $again:ident $pair:ident $bytes:literal $end:ident $split:ident, $epilogue:ident) => {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(
             tiles: *const i8,
@@ -244,18 +306,13 @@ macro_rules! kernel_2x4 {
                     keep!("r4", "1"),
                     r"
             2:
-                ldm r1!, {{r6, r7, r8, r9}}
                 ",
-                    kept!("r0", "6"),
-                    $first!(),
-                    kept!("r3", "0"),
-                    kept!("r2", "1"),
+                    $begin!(),
                     r"
-                subs r0, r0, r2
-                subs r1, r1, r2
-                bx r3
             10:
-                adds r0, #128
+                ",
+                    $again!(),
+                    r"
             3:
                 .irp i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
                 ",
@@ -270,12 +327,7 @@ macro_rules! kernel_2x4 {
                     r"
                 .endr
                 ",
-                    kept!("r2", "2"),
-                    r"
-                adds r1, #128
-                cmp r0, r2
-                bne.w 10b
-                ",
+                    $end!(),
                     $split!(),
                     $epilogue!(),
                     r"
@@ -324,8 +376,6 @@ macro_rules! saturate_2x4 {
         "
     };
 }
-pub(super) use {saturate_2x4, scale_2x4, split_2x4_dual};
-
 macro_rules! requantize_2x4 {
     () => {
         concat!(
@@ -352,6 +402,17 @@ macro_rules! requantize_2x4 {
         bne.w 2b
         b 7f
     6:
+        ",
+            rest_2x4!()
+        )
+    };
+}
+
+// The codes of a last block that is not full, from label 6 on, then the next pair.
+macro_rules! rest_2x4 {
+    () => {
+        concat!(
+            r"
         adds r5, r4, #4
         subs r5, r5, r2
         cmp r5, #2
@@ -417,7 +478,13 @@ macro_rules! return_2x4 {
     };
 }
 
-kernel_2x4!(codes_2x4_dual, first_2x4_dual pair_2x4_dual split_2x4_dual "48", requantize_2x4);
-kernel_2x4!(codes_2x4_plain, first_2x4_plain pair_2x4_plain split_2x4_plain "56", requantize_2x4);
-kernel_2x4!(raw_2x4_dual, first_2x4_dual pair_2x4_dual split_2x4_dual "48", return_2x4);
-kernel_2x4!(raw_2x4_plain, first_2x4_plain pair_2x4_plain split_2x4_plain "56", return_2x4);
+#[allow(unused_imports, reason = "an order for another core has them from here")]
+pub(super) use {
+    first_2x4_plain, kernel_2x4, requantize_2x4, rest_2x4, return_2x4, saturate_2x4, scale_2x4,
+    split_2x4_dual, split_2x4_plain,
+};
+
+kernel_2x4!(codes_2x4_dual, begin_2x4_dual again_2x4 pair_2x4_dual "48" end_2x4 split_2x4_dual, requantize_2x4);
+kernel_2x4!(codes_2x4_plain, begin_2x4_plain again_2x4 pair_2x4_plain "56" end_2x4 split_2x4_plain, requantize_2x4);
+kernel_2x4!(raw_2x4_dual, begin_2x4_dual again_2x4 pair_2x4_dual "48" end_2x4 split_2x4_dual, return_2x4);
+kernel_2x4!(raw_2x4_plain, begin_2x4_plain again_2x4 pair_2x4_plain "56" end_2x4 split_2x4_plain, return_2x4);

@@ -21,32 +21,103 @@ use super::portable::{Tiles, block_bytes};
 /// The most words that are unrolled.
 pub const MOST_WORDS: usize = 128;
 
-/// See [`super::portable::tiles_2x4`], of which this is the form for `DUAL` weights,
-/// `WORDS` (2 to [`MOST_WORDS`]) and `CHANNELS` (1 to 1024). Returns false, and does
-/// nothing, where the outputs of the two pixels are not neighbours.
-#[inline(always)]
-pub fn unrolled_2x4<const WORDS: usize, const CHANNELS: usize>(
-    tiles: Tiles<'_>,
-    stream: Consts<'_>,
-    out: [Bytes<'_>; 2],
-    zero_point: i32,
-) -> bool {
-    const { assert!(WORDS >= 2 && WORDS <= MOST_WORDS && CHANNELS >= 1 && CHANNELS <= 1024) };
-    let Tiles { tiles, step, pairs, .. } = tiles;
-    if pairs == 0 {
-        return true;
-    }
-    let stream = stream.pointer(0, CHANNELS.div_ceil(4) * block_bytes(WORDS));
-    let [first, second] = out.map(|out| out.pointer(0, (2 * pairs - 1) * CHANNELS));
-    if second != first.wrapping_add(CHANNELS) {
-        return false;
-    }
-    let tiles = tiles.pointer(0, (pairs - 1) * step + 8 * WORDS);
-    // SAFETY: 8 bytes a word of each tile, the stream's blocks and the channels of
-    // each output are accessed: resolved above.
-    unsafe { codes_2x4::<WORDS, CHANNELS>(tiles, stream, first, zero_point, step, pairs) };
-    true
+// The function of a body, and the body, around a block: from label 2 on, r1 = the block,
+// to the end of a pair's channels, with r2 = the output; label 6 is the block's own.
+//
+// In: r0 = first tile, r1 = stream, r2 = output, r3 = zero point. The accumulators as in
+// `dsp_tile.rs`: r7 r6 r9 r8 are channels 0 to 3 of pixel 0, r11 r10 lr r12 of pixel 1.
+//
+// Stack: places 3 output, 5 the last four of its pixel 0, 6 tile, 7 zero point; #32
+// stream, nine saved registers, #72 bytes from tile to tile, #76 pairs.
+macro_rules! unrolled_kernel {
+    ($block:ident) => {
+        /// See [`super::portable::tiles_2x4`], of which this is the form for `DUAL` weights,
+        /// `WORDS` (2 to [`MOST_WORDS`]) and `CHANNELS` (1 to 1024). Returns false, and does
+        /// nothing, where the outputs of the two pixels are not neighbours.
+        #[inline(always)]
+        pub fn unrolled_2x4<const WORDS: usize, const CHANNELS: usize>(
+            tiles: Tiles<'_>,
+            stream: Consts<'_>,
+            out: [Bytes<'_>; 2],
+            zero_point: i32,
+        ) -> bool {
+            const { assert!(WORDS >= 2 && WORDS <= MOST_WORDS && CHANNELS >= 1 && CHANNELS <= 1024) };
+            let Tiles { tiles, step, pairs, .. } = tiles;
+            if pairs == 0 {
+                return true;
+            }
+            let stream = stream.pointer(0, CHANNELS.div_ceil(4) * block_bytes(WORDS));
+            let [first, second] = out.map(|out| out.pointer(0, (2 * pairs - 1) * CHANNELS));
+            if second != first.wrapping_add(CHANNELS) {
+                return false;
+            }
+            let tiles = tiles.pointer(0, (pairs - 1) * step + 8 * WORDS);
+            // SAFETY: 8 bytes a word of each tile, the stream's blocks and the channels of
+            // each output are accessed: resolved above.
+            unsafe { codes_2x4::<WORDS, CHANNELS>(tiles, stream, first, zero_point, step, pairs) };
+            true
+        }
+
+        #[unsafe(naked)]
+        unsafe extern "C" fn codes_2x4<const WORDS: usize, const CHANNELS: usize>(
+            tiles: *const i8,
+            stream: *const u8,
+            out: *mut i8,
+            zero_point: i32,
+            step: usize,
+            pairs: usize,
+        ) {
+            naked_asm!(
+                ".cpu cortex-m33",
+                concat!(
+                    r"
+                push {{r4-r11, lr}}
+                sub sp, sp, #36
+                addw r4, r2, #{channels}
+                subs r4, #4
+                str r1, [sp, #32]
+                ",
+                    keep!("r2", "3"),
+                    keep!("r3", "7"),
+                    keep!("r4", "5"),
+                    keep!("r0", "6"),
+                    r"
+            2:
+                ",
+                    $block!(),
+                    r"
+                ldr r0, [sp, #76]
+                ldr r3, [sp, #72]
+                subs r0, #1
+                beq 8f
+                str r0, [sp, #76]
+                addw r2, r2, #{channels}+({channels} & 3)
+                addw r4, r2, #{channels}
+                subs r4, #4
+                ",
+                    keep!("r2", "3"),
+                    keep!("r4", "5"),
+                    kept!("r0", "6"),
+                    r"
+                add r0, r0, r3
+                ",
+                    keep!("r0", "6"),
+                    r"
+                ldr r1, [sp, #32]
+                b.w 2b
+            8:
+                add sp, sp, #36
+                pop {{r4-r11, pc}}
+                "
+                ),
+                words = const WORDS,
+                channels = const CHANNELS,
+            )
+        }
+    };
 }
+#[allow(unused_imports, reason = "an order for another core has them from here")]
+pub(super) use unrolled_kernel;
 
 // Places begin at byte 0 of the stack.
 macro_rules! keep {
@@ -60,37 +131,9 @@ macro_rules! kept {
     };
 }
 
-// In: r0 = first tile, r1 = stream, r2 = output, r3 = zero point. The accumulators as in
-// `dsp_tile.rs`: r7 r6 r9 r8 are channels 0 to 3 of pixel 0, r11 r10 lr r12 of pixel 1.
-//
-// Stack: places 3 output, 5 the last four of its pixel 0, 6 tile, 7 zero point; #32
-// stream, nine saved registers, #72 bytes from tile to tile, #76 pairs.
-#[unsafe(naked)]
-unsafe extern "C" fn codes_2x4<const WORDS: usize, const CHANNELS: usize>(
-    tiles: *const i8,
-    stream: *const u8,
-    out: *mut i8,
-    zero_point: i32,
-    step: usize,
-    pairs: usize,
-) {
-    naked_asm!(
-        ".cpu cortex-m33",
+macro_rules! block_2x4 {
+    () => {
         concat!(
-            r"
-        push {{r4-r11, lr}}
-        sub sp, sp, #36
-        addw r4, r2, #{channels}
-        subs r4, #4
-        str r1, [sp, #32]
-        ",
-            keep!("r2", "3"),
-            keep!("r3", "7"),
-            keep!("r4", "5"),
-            keep!("r0", "6"),
-            r"
-    2:
-        ",
             kept!("r0", "6"),
             r"
         ldr r6, [r1]
@@ -168,31 +211,9 @@ unsafe extern "C" fn codes_2x4<const WORDS: usize, const CHANNELS: usize>(
         .else
         bne.w 2b
         .endif
-        ldr r0, [sp, #76]
-        ldr r3, [sp, #72]
-        subs r0, #1
-        beq 8f
-        str r0, [sp, #76]
-        addw r2, r2, #{channels}+({channels} & 3)
-        addw r4, r2, #{channels}
-        subs r4, #4
-        ",
-            keep!("r2", "3"),
-            keep!("r4", "5"),
-            kept!("r0", "6"),
-            r"
-        add r0, r0, r3
-        ",
-            keep!("r0", "6"),
-            r"
-        ldr r1, [sp, #32]
-        b.w 2b
-    8:
-        add sp, sp, #36
-        pop {{r4-r11, pc}}
         "
-        ),
-        words = const WORDS,
-        channels = const CHANNELS,
-    )
+        )
+    };
 }
+
+unrolled_kernel!(block_2x4);

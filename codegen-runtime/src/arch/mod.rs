@@ -8,6 +8,8 @@
 pub mod armv6m;
 #[cfg(feature = "armv7m")]
 pub mod armv7m;
+#[cfg(feature = "cortex_m7_dsp")]
+pub mod cortex_m7_dsp;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod cortex_m_dsp;
 #[cfg(feature = "cortex_m_dsp")]
@@ -34,6 +36,12 @@ pub mod dsp_winograd;
 pub mod dsp_winograd_in;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_winograd_out;
+#[cfg(feature = "cortex_m7_dsp")]
+pub mod m7_row;
+#[cfg(feature = "cortex_m7_dsp")]
+pub mod m7_tile;
+#[cfg(feature = "cortex_m7_dsp")]
+pub mod m7_unrolled;
 pub mod portable;
 pub mod portable_columns;
 pub mod portable_elementwise;
@@ -46,8 +54,14 @@ pub mod rv32imc;
 pub use self::armv6m::*;
 #[cfg(feature = "armv7m")]
 pub use self::armv7m::*;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(all(feature = "cortex_m_dsp", not(feature = "cortex_m7_dsp")))]
 pub use self::cortex_m_dsp::*;
+#[cfg(feature = "cortex_m7_dsp")]
+pub use self::cortex_m7_dsp::*;
+#[cfg(all(feature = "cortex_m_dsp", not(feature = "cortex_m7_dsp")))]
+pub use self::dsp_unrolled::unrolled_2x4;
+#[cfg(feature = "cortex_m7_dsp")]
+pub use self::m7_unrolled::unrolled_2x4;
 #[cfg(not(any(feature = "armv6m", feature = "armv7m", feature = "cortex_m_dsp", feature = "rv32imc")))]
 pub use self::portable::*;
 #[cfg(feature = "rv32imc")]

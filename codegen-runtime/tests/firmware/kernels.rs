@@ -37,7 +37,7 @@ mod plain {
 
 use harness::{Rng, fault, stack_bounds};
 use semihosting::{exit, print, print_fact};
-use tinyc_runtime::arch::{cortex_m_dsp as fast, portable};
+use tinyc_runtime::arch::{self as fast, portable};
 use tinyc_runtime::kernels;
 use tinyc_runtime::requant::Out;
 use tinyc_runtime::rows::Rows;

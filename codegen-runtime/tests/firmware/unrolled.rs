@@ -5,7 +5,7 @@
 //! words that loads of 16 bits reach and that they do not.
 
 use super::{Memory, Rng, exit, fast, portable, print_fact, run};
-use tinyc_runtime::arch::dsp_unrolled;
+use tinyc_runtime::arch;
 use tinyc_runtime::view::Consts;
 
 /// A case of each shape.
@@ -38,7 +38,7 @@ fn shape<const WORDS: usize, const CHANNELS: usize>(memory: &mut Memory, rng: &m
         let arena = run(&mut memory.fast, 0);
         let tiles = fast::Tiles { tiles: arena, step, words: WORDS, pairs };
         let out = outs.map(|out| arena.sub(out, len));
-        if dsp_unrolled::unrolled_2x4::<WORDS, CHANNELS>(tiles, stream, out, zero_point) == apart {
+        if arch::unrolled_2x4::<WORDS, CHANNELS>(tiles, stream, out, zero_point) == apart {
             print_fact(c"unrolled_2x4 takes the wrong outputs in case", case);
             exit(false)
         }

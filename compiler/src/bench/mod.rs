@@ -8,7 +8,9 @@
 //! Everything else follows from the counts, by [`timing`] and [`flash`].
 
 pub mod compare;
+pub mod dual_issue;
 pub mod flash;
+pub mod operands;
 mod report;
 mod text;
 pub mod thumb;

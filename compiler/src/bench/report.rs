@@ -13,7 +13,7 @@ use crate::compile::Compiled;
 use crate::plan::Step;
 use crate::plan::family::family;
 use crate::report::StackFrame;
-use crate::target::{Target, TimingTable};
+use crate::target::{Target, Timing};
 use crate::verify::counting::{Counted, LayerCounts};
 use crate::verify::elf::Elf;
 use crate::verify::emulator::Core;
@@ -36,7 +36,7 @@ pub struct BenchReport {
     pub measured: &'static str,
     /// Highest clock of the target.
     pub clock_hz: Option<u64>,
-    /// The published table that cycles follow; null where there is none.
+    /// The published table or the model that cycles follow; null where there is none.
     pub timing: Option<&'static str>,
     /// Instructions of one inference.
     pub instructions: u64,
@@ -135,14 +135,14 @@ impl BenchReport {
         worst: &WorstCase,
     ) -> Result<Self, BenchError> {
         let (plan, elf, counts) = (&compiled.plan, &counted.elf, &counted.counts);
-        let table = target.core.timing_table();
+        let timing = target.core.timing();
         let time = |counts: &LayerCounts| {
-            time(counts, elf, core.isa(), table)
+            time(counts, elf, core.isa(), timing)
                 .ok_or_else(|| BenchError::Bug("instructions ran that the firmware does not hold".to_owned()))
         };
         let mut layers = Vec::new();
         let mut total = time(&counts.outside)?;
-        let rest = Rest { instructions: total.instructions, cycles: table.map(|_| total.cycles) };
+        let rest = Rest { instructions: total.instructions, cycles: timing.map(|_| total.cycles) };
         let mut waits = flash::wait_cycles(target, &total, &counts.outside);
         for (&step, counts) in steps.iter().zip(&counts.layers) {
             let planned = &plan.steps[step];
@@ -151,14 +151,14 @@ impl BenchReport {
                 let name = &planned.name;
                 return Err(BenchError::Bug(format!("layer {step} ('{name}') executed nothing")));
             }
-            let row = layer(step, planned, target, table, &timed, counts);
+            let row = layer(step, planned, target, timing, &timed, counts);
             total.instructions += timed.instructions;
             total.cycles += timed.cycles;
             waits = waits.zip(flash::wait_cycles(target, &timed, counts)).map(|(a, b)| a + b);
             layers.push(row);
         }
-        let cycles = table.map(|_| total.cycles);
-        let flash_wait_cycles = waits.filter(|_| table.is_some());
+        let cycles = timing.map(|_| total.cycles);
+        let flash_wait_cycles = waits.filter(|_| waits_known(timing));
         let with_flash = cycles.zip(flash_wait_cycles).map(|(cycles, waits)| cycles + waits);
         let macs = plan.steps.iter().map(|step| step.macs).sum();
         Ok(Self {
@@ -169,7 +169,7 @@ impl BenchReport {
             input: if real { "sample" } else { "zeros" },
             measured: if plan.slide.is_some() { "step" } else { "inference" },
             clock_hz: target.clock_hz,
-            timing: table.map(TimingTable::source),
+            timing: timing.map(Timing::source),
             instructions: total.instructions,
             cycles,
             macs,
@@ -192,16 +192,22 @@ impl BenchReport {
     }
 }
 
+/// Whether [`flash`]'s formula holds: not behind the caches of a core that has a model
+/// alone, and whose wait states are cycles of a bus.
+fn waits_known(timing: Option<Timing>) -> bool {
+    matches!(timing, Some(Timing::Table(_)))
+}
+
 fn layer(
     step: usize,
     planned: &Step,
     target: &Target,
-    table: Option<TimingTable>,
+    timing: Option<Timing>,
     timed: &Timed,
     counts: &LayerCounts,
 ) -> LayerRow {
     let calls = planned.work.calls();
-    let cycles = table.map(|_| timed.cycles);
+    let cycles = timing.map(|_| timed.cycles);
     LayerRow {
         step,
         name: planned.name.clone(),
@@ -212,7 +218,7 @@ fn layer(
         cycles,
         cycles_per_mac: per_mac(cycles, planned.macs),
         ms: cycles.and_then(|cycles| target.latency_ms(cycles)),
-        flash_wait_cycles: table.and_then(|_| flash::wait_cycles(target, timed, counts)),
+        flash_wait_cycles: flash::wait_cycles(target, timed, counts).filter(|_| waits_known(timing)),
         weights_bytes: calls.iter().map(|call| call.consts.bytes as u64).sum(),
     }
 }

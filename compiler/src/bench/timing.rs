@@ -1,9 +1,9 @@
-//! Cycles from counts, by the timing tables that Arm publishes.
+//! Cycles from counts, by the timing tables that Arm publishes, or by a model.
 //!
-//! In: the counts of a layer, the bytes of its instructions, a core. Out: its
-//! cycles with memory that never waits, or `None` for a core without a
-//! published table. Invariant: the sum over layers is the estimate of the
-//! whole run: nothing depends on where a layer begins.
+//! In: the counts of a layer, the bytes of its instructions, what times them.
+//! Out: its cycles with memory that never waits. Invariant: with a table the sum
+//! over layers is the estimate of the whole run: nothing depends on where a layer
+//! begins.
 //!
 //! Cortex-M4: Technical Reference Manual r0p1, 3.3. A taken branch refills the
 //! pipeline in 2 cycles. A load takes 2 cycles, 1 behind another load whose
@@ -14,9 +14,12 @@
 //! Cortex-M0+: TRM r0p1, 3.3: branches 2 if taken, calls 3, loads and stores 2.
 //! Cortex-M0: TRM r0p0, 3.3: branches 3, calls 4, the rest alike.
 //! Both with the multiplier of one cycle.
+//! Cortex-M7: no table; the model of [`dual_issue`](super::dual_issue).
 
+use super::dual_issue::{MISPREDICTED, Pipeline};
+use super::operands::operands;
 use super::thumb::{Instruction, Kind, decode};
-use crate::target::{Isa, TimingTable};
+use crate::target::{Isa, Timing, TimingTable};
 use crate::verify::counting::{LINE_BYTES, LayerCounts};
 use crate::verify::elf::Elf;
 
@@ -90,40 +93,79 @@ pub struct Timed {
 
 /// Times a layer. `None` where the file holds no instruction at a counted address.
 #[must_use]
-pub fn time(counts: &LayerCounts, elf: &Elf, isa: Isa, table: Option<TimingTable>) -> Option<Timed> {
+pub fn time(counts: &LayerCounts, elf: &Elf, isa: Isa, timing: Option<Timing>) -> Option<Timed> {
     let mut timed = Timed { instructions: counts.executed(), ..Timed::default() };
-    // Address behind it, how often that followed, the instruction.
-    let mut before: Option<(u32, u64, Instruction)> = None;
+    let mut cycles = timing.map(Cycles::new);
     let mut line = None;
     for count in &counts.instructions {
         let bytes = elf.at(count.address)?;
-        let after = |bytes: u32| if bytes == 2 { count.after_2 } else { count.after_4 };
         let length = length(bytes, isa)?;
-        let jumps = count.executed - after(length);
-        timed.jumps += jumps;
+        let after = if length == 2 { count.after_2 } else { count.after_4 };
+        timed.jumps += count.executed - after;
         for at in [count.address, count.address + length - 1] {
             let this = Some(at / LINE_BYTES);
             timed.code_lines += u64::from(line < this);
             line = line.max(this);
         }
-        let Some(table) = table else { continue };
-        let one = decode(bytes)?;
-        let straight = table.straight(&one);
-        timed.cycles += match one.jumps {
-            // One that may jump and does not takes one cycle, whatever it loads.
-            true => jumps * (straight + table.refill(&one)) + (count.executed - jumps),
-            false => count.executed * straight,
-        };
-        if let Some((behind, times, first)) = before
-            && behind == count.address
-            && table.overlaps_loads()
-            && overlap(&first, &one)
-        {
-            timed.cycles -= times;
+        if let Some(cycles) = &mut cycles {
+            let ran = Ran { address: count.address, executed: count.executed, after };
+            timed.cycles += cycles.of(&ran, bytes)?;
         }
-        before = Some((count.address + length, after(length), one));
     }
     Some(timed)
+}
+
+/// How often an instruction ran, and how often it went on behind itself.
+#[derive(Debug, Clone, Copy)]
+struct Ran {
+    address: u32,
+    executed: u64,
+    after: u64,
+}
+
+/// Times instructions in the order of their addresses.
+struct Cycles {
+    timing: Timing,
+    /// Address behind the one before, how often that followed, the instruction.
+    before: Option<(u32, u64, Instruction)>,
+    pipeline: Pipeline,
+}
+
+impl Cycles {
+    fn new(timing: Timing) -> Self {
+        Self { timing, before: None, pipeline: Pipeline::default() }
+    }
+
+    fn of(&mut self, ran: &Ran, bytes: &[u8]) -> Option<u64> {
+        let one = decode(bytes)?;
+        let before = self.before.filter(|(behind, ..)| *behind == ran.address);
+        let jumps = ran.executed - ran.after;
+        let cycles = match self.timing {
+            Timing::Table(table) => {
+                let straight = table.straight(&one);
+                let cycles = match one.jumps {
+                    // One that may jump and does not takes one cycle, whatever it loads.
+                    true => jumps * (straight + table.refill(&one)) + ran.after,
+                    false => ran.executed * straight,
+                };
+                let overlaps = |&(_, _, first): &(u32, u64, Instruction)| {
+                    table.overlaps_loads() && overlap(&first, &one)
+                };
+                cycles - before.filter(overlaps).map_or(0, |(_, times, _)| times)
+            }
+            Timing::DualIssue => {
+                let from_before = before.map_or(0, |(_, times, _)| times);
+                // Most came by a jump.
+                if 2 * from_before < ran.executed {
+                    self.pipeline.jump();
+                }
+                let mispredicted = if one.jumps { jumps.min(ran.after) } else { 0 };
+                ran.executed * self.pipeline.issue(&operands(bytes)?) + mispredicted * MISPREDICTED
+            }
+        };
+        self.before = Some((ran.address + one.bytes, ran.after, one));
+        Some(cycles)
+    }
 }
 
 /// Length of the instruction that starts with these bytes.

@@ -49,13 +49,9 @@ pub fn emit(plans: &[&Plan], target: &TargetFacts, files: &mut CrateFiles) -> Re
     if plans.iter().any(|plan| !plan.row_tables.is_empty()) {
         open.push("rows.rs".to_string());
     }
-    // Another core's crate of the same plan has nothing to unroll.
-    let tiles = find(&arch).is_some_and(|source| source.needs.contains(&"arch/dsp_tile.rs"));
-    let plans_of_tiles = if tiles { plans } else { &[] };
-    let unrolled: BTreeSet<Shape> =
-        plans_of_tiles.iter().flat_map(|plan| plan.unrolled.iter().copied()).collect();
-    if !unrolled.is_empty() {
-        open.push("arch/dsp_unrolled.rs".to_string());
+    let unrolled = Unrolled::of(plans, &arch);
+    if let Some(unrolled) = &unrolled {
+        open.push(format!("arch/{}.rs", unrolled.bodies));
     }
     while let Some(path) = open.pop() {
         let path = if path == ARCH { arch.clone() } else { path };
@@ -67,8 +63,31 @@ pub fn emit(plans: &[&Plan], target: &TargetFacts, files: &mut CrateFiles) -> Re
         files.add(format!("src/runtime/{path}"), source.text);
         needed.insert(path);
     }
-    modules(&needed, &target.arch, &unrolled, head(plans.len()), files);
+    modules(&needed, &target.arch, unrolled.as_ref(), head(plans.len()), files);
     Ok(())
+}
+
+/// What is unrolled.
+struct Unrolled {
+    /// The file of `arch/` with the bodies.
+    bodies: &'static str,
+    /// Never none.
+    shapes: BTreeSet<Shape>,
+}
+
+impl Unrolled {
+    /// `None` where nothing is, and for a core without such bodies: its crate of the same
+    /// plan has nothing to unroll.
+    fn of(plans: &[&Plan], arch: &str) -> Option<Self> {
+        let needs = find(arch)?.needs;
+        let bodies = match () {
+            () if needs.contains(&"arch/m7_tile.rs") => "m7_unrolled",
+            () if needs.contains(&"arch/dsp_tile.rs") => "dsp_unrolled",
+            () => return None,
+        };
+        let shapes: BTreeSet<Shape> = plans.iter().flat_map(|plan| plan.unrolled.iter().copied()).collect();
+        (!shapes.is_empty()).then_some(Self { bodies, shapes })
+    }
 }
 
 fn find(path: &str) -> Option<&'static Source> {
@@ -79,7 +98,7 @@ fn find(path: &str) -> Option<&'static Source> {
 fn modules(
     needed: &BTreeSet<String>,
     arch: &str,
-    unrolled: &BTreeSet<Shape>,
+    unrolled: Option<&Unrolled>,
     head: &str,
     files: &mut CrateFiles,
 ) {
@@ -118,22 +137,19 @@ fn modules(
         } else {
             arches += &format!("pub use self::{arch}::*;\n");
         }
-        arches += &dispatch(arch, unrolled);
+        arches += &unrolled.map_or_else(String::new, |unrolled| dispatch(arch, unrolled));
         files.add("src/runtime/arch/mod.rs", arches);
     }
 }
 
 /// The branch between unrolled bodies, in front of the one that serves all shapes.
-fn dispatch(arch: &str, unrolled: &BTreeSet<Shape>) -> String {
-    if unrolled.is_empty() {
-        return String::new();
-    }
-    let arms: String = unrolled
+fn dispatch(arch: &str, Unrolled { bodies, shapes }: &Unrolled) -> String {
+    let arms: String = shapes
         .iter()
         .map(|Shape { words, channels }| {
             format!(
                 "            ({words}, {channels}) => {{
-                dsp_unrolled::unrolled_2x4::<{words}, {channels}>(tiles, stream, out, zero_point)
+                {bodies}::unrolled_2x4::<{words}, {channels}>(tiles, stream, out, zero_point)
             }}
 "
             )

@@ -106,6 +106,28 @@ impl TimingTable {
     }
 }
 
+/// What cycles of a core are estimated by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timing {
+    /// A published table.
+    Table(TimingTable),
+    /// The model of two instructions at once in `bench::dual_issue`.
+    DualIssue,
+}
+
+impl Timing {
+    /// Where it comes from, as reports name it.
+    #[must_use]
+    pub fn source(self) -> &'static str {
+        match self {
+            Self::Table(table) => table.source(),
+            Self::DualIssue => {
+                "a model of dual issue (LLVM's Cortex-M7 model, published measurements), no table of Arm's"
+            }
+        }
+    }
+}
+
 /// The floating-point unit of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -244,6 +266,16 @@ impl Core {
             Self::CortexM7 | Self::CortexM7FSp | Self::CortexM7FDp => None,
             Self::CortexM33 | Self::CortexM33F | Self::CortexM55 => None,
             Self::Rv32imc | Self::Host => None,
+        }
+    }
+
+    /// What its cycles are estimated by; `None` where nothing is published that
+    /// could be.
+    #[must_use]
+    pub fn timing(self) -> Option<Timing> {
+        match self {
+            Self::CortexM7 | Self::CortexM7FSp | Self::CortexM7FDp => Some(Timing::DualIssue),
+            _ => self.timing_table().map(Timing::Table),
         }
     }
 

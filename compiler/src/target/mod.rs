@@ -21,7 +21,7 @@ pub mod units;
 mod validate;
 
 pub use self::budget::{Budget, BudgetError};
-pub use self::cores::{Core, Emulator, Fpu, Isa, MemoryRange, TimingTable};
+pub use self::cores::{Core, Emulator, Fpu, Isa, MemoryRange, Timing, TimingTable};
 pub use self::error::{Problem, TargetError};
 pub use self::schema::{ArchFile, Cache, Dma, FlashRegion, Power, Provenance, RamRegion, Target};
 pub use self::table::{TargetRow, rows, table};

@@ -56,6 +56,9 @@ pub enum ArchFile {
     /// `cortex_m_dsp.rs`: assembly for Armv7E-M, and for Armv8-M Main with DSP and later ones.
     #[serde(rename = "cortex_m_dsp")]
     CortexMDsp,
+    /// `cortex_m7_dsp.rs`: the same, where it pays in the order that Cortex-M7 likes.
+    #[serde(rename = "cortex_m7_dsp")]
+    CortexM7Dsp,
     /// `armv6m.rs`: assembly for Armv6-M.
     #[serde(rename = "armv6m")]
     Armv6M,
@@ -74,6 +77,7 @@ impl ArchFile {
         match self {
             Self::Portable => "portable.rs",
             Self::CortexMDsp => "cortex_m_dsp.rs",
+            Self::CortexM7Dsp => "cortex_m7_dsp.rs",
             Self::Armv6M => "armv6m.rs",
             Self::Armv7M => "armv7m.rs",
             Self::Rv32imc => "rv32imc.rs",
@@ -85,7 +89,7 @@ impl ArchFile {
     pub fn kernels(self) -> KernelSet {
         match self {
             Self::Portable => KernelSet::General,
-            Self::CortexMDsp => KernelSet::Tiles,
+            Self::CortexMDsp | Self::CortexM7Dsp => KernelSet::Tiles,
             Self::Armv6M | Self::Armv7M | Self::Rv32imc => KernelSet::Windows,
         }
     }
@@ -96,7 +100,9 @@ impl ArchFile {
     pub fn suits(self, isa: Isa) -> bool {
         match self {
             Self::Portable => true,
-            Self::CortexMDsp => matches!(isa, Isa::Armv7EM | Isa::Armv8MMain | Isa::Armv81MMain),
+            Self::CortexMDsp | Self::CortexM7Dsp => {
+                matches!(isa, Isa::Armv7EM | Isa::Armv8MMain | Isa::Armv81MMain)
+            }
             Self::Armv6M => isa == Isa::Armv6M,
             Self::Armv7M => isa == Isa::Armv7M,
             Self::Rv32imc => isa == Isa::Rv32imc,

@@ -125,7 +125,7 @@ fn check_core(target: &Target) -> Result<(), Problem> {
             allowed: allowed.to_vec(),
         });
     }
-    let dsp = target.arch == ArchFile::CortexMDsp;
+    let dsp = matches!(target.arch, ArchFile::CortexMDsp | ArchFile::CortexM7Dsp);
     if !target.arch.suits(target.core.isa()) || (dsp && !target.core.has_dsp()) {
         let given = target.arch.file_name().trim_end_matches(".rs");
         return Err(Problem::Arch { given, core: target.core.label() });
