@@ -13,15 +13,18 @@ use crate::ops::Op;
 use crate::passes::{self, Context, Half, PassError, Scales};
 use crate::plan::cascade::Effort;
 use crate::plan::choose::{Choice, Limits, Opt};
+use crate::plan::divide::Full;
+use crate::plan::regions::Regions;
 use crate::plan::strategy::{self, Chosen, Curve, Strategy};
 use crate::plan::unroll::{self, Unroll};
 use crate::plan::{Plan, PlanError};
 use crate::quant::calibrate::{Method, Ranges, calibrate};
 use crate::quant::file::{QuantFile, QuantFileError};
-use crate::report::Footprint;
+use crate::report::{Budgets, Footprint};
 use crate::samples::{
     InputQuant, InputSpec, Preprocess, SampleError, SampleFile, Samples, find_beside, sha256_hex,
 };
+use crate::target::Target;
 use crate::verify::quality::{self, OutputQuality};
 use crate::{Feed, Module, Ports};
 
@@ -64,6 +67,9 @@ pub struct CompileOptions {
     pub limits: Limits,
     /// How the caller hands the input over.
     pub feed: Feed,
+    /// The RAM regions over which the arena may be divided, their budgets applied; none
+    /// where it must be one buffer.
+    pub regions: Regions,
 }
 
 impl CompileOptions {
@@ -71,6 +77,13 @@ impl CompileOptions {
     #[must_use]
     pub fn unroll_bytes(&self) -> u64 {
         self.unroll_budget.unwrap_or(unroll::default_budget(self.opt))
+    }
+
+    /// The same within shares of a target's memories.
+    #[must_use]
+    pub fn within(self, budgets: &Budgets, target: &Target) -> Self {
+        let regions = budgets.regions(target, self.regions.spread);
+        Self { limits: budgets.limits(target), regions, ..self }
     }
 
     /// What of it planning asks for.
@@ -83,6 +96,7 @@ impl CompileOptions {
             strategy: self.strategy,
             feed: self.feed,
             effort: Effort::default(),
+            regions: self.regions.clone(),
         }
     }
 }
@@ -135,15 +149,19 @@ pub struct Compiled {
     pub quality: Vec<OutputQuality>,
     /// Those of the module's notes that say how the plan was found.
     pub plan_notes: Vec<String>,
+    /// Of a plan that fits no RAM region: why it cannot be divided over several; `None`
+    /// where that was not tried.
+    pub undivided: Option<Full>,
 }
 
 impl Compiled {
     /// Takes another plan of the same module; what it computes is the same.
     pub fn take(&mut self, chosen: Chosen) {
-        let Chosen { plan, choices, curve, notes } = chosen;
+        let Chosen { plan, choices, curve, notes, undivided } = chosen;
         self.module.notes.retain(|note| !self.plan_notes.contains(note));
         self.module.notes.extend(notes.iter().cloned());
         (self.plan, self.choices, self.curve, self.plan_notes) = (plan, choices, curve, notes);
+        self.undivided = undivided;
         self.unrolls.clear();
     }
 
@@ -264,7 +282,7 @@ pub fn compile(
         None => scaled(&source, &mut module, taken, samples, &specs, wanted, method, progress, observe)?,
     };
     let flash_bytes = |plan: &Plan| Footprint::of(plan).flash_bytes();
-    let Chosen { mut plan, choices, curve, notes } =
+    let Chosen { mut plan, choices, curve, notes, undivided } =
         strategy::choose(&module, options.asked(), &flash_bytes)?;
     module.notes.extend(notes.iter().cloned());
     let flash_left = options.limits.flash_bytes.map(|most| most.saturating_sub(flash_bytes(&plan)));
@@ -319,6 +337,7 @@ pub fn compile(
         scales,
         quality,
         plan_notes: notes,
+        undivided,
     })
 }
 

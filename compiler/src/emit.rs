@@ -45,6 +45,8 @@ pub struct Facts {
     pub ram: Option<RamFacts>,
     /// The RAM region for the arena, where it is not the usual one.
     pub placement: Option<Placement>,
+    /// Of an arena that is divided, the region of each part in order.
+    pub regions: Vec<Placement>,
 }
 
 /// As [`emit`], with further facts in the README.
@@ -65,6 +67,7 @@ pub fn emit_with(
         accuracy: None,
         ram: facts.ram,
         placement: facts.placement,
+        regions: facts.regions,
     };
     let mut files = codegen::generate(&compiled.plan, &compiled.module, &options)?;
     files.0.insert("model.quant.toml".to_owned(), compiled.quant_file.to_text().into_bytes());

@@ -68,7 +68,7 @@ pub enum SeveralError {
 /// [`SeveralError`]; the plans may then be any.
 pub fn fit(members: &mut [Member], target: &Target, budgets: &Budgets) -> Result<(), SeveralError> {
     for Member { name, compiled, .. } in &*members {
-        let need = Footprint::of_chosen(&compiled.plan, &compiled.curve);
+        let need = Footprint::of_chosen(compiled);
         memory::check(&need, target, budgets, Target::builtin())
             .map_err(|source| SeveralError::Alone { name: name.clone(), source })?;
     }

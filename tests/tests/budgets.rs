@@ -6,7 +6,15 @@ use tinyc::target::{Budget, Dma, Target};
 
 fn need(weights_bytes: u64, arena_bytes: u64) -> Footprint {
     let peak_step = Some("conv_3".to_owned());
-    Footprint { weights_bytes, code_bytes: 10_000, arena_bytes, smallest_bytes: arena_bytes, peak_step }
+    Footprint {
+        weights_bytes,
+        code_bytes: 10_000,
+        arena_bytes,
+        smallest_bytes: arena_bytes,
+        peak_step,
+        parts: Vec::new(),
+        undivided: None,
+    }
 }
 
 fn chip(name: &str) -> Target {

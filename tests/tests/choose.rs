@@ -263,6 +263,7 @@ fn emitted_sparse_forms_give_the_references_bytes() {
         accuracy: None,
         ram: None,
         placement: None,
+        regions: Vec::new(),
     };
     let files = codegen::generate(&plan, &net.module, &options).unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -441,6 +441,7 @@ fn an_emitted_crate_gives_the_bytes_of_the_whole_network() {
         accuracy: None,
         ram: None,
         placement: None,
+        regions: Vec::new(),
     };
     let files = codegen::generate(&small.plan, &small.module, &options).unwrap();
     codegen::write::write(&dir, &files).unwrap();

@@ -34,6 +34,7 @@ fn small() -> MemoryMap {
     MemoryMap {
         arena_bytes: 64,
         live_bound_bytes: 60,
+        regions: vec![],
         moments: 4,
         steps: vec![
             step(None, 0, 20, false),

@@ -97,6 +97,7 @@ fn emit(done: &Done, folder: &Path, arch: &str) -> CrateRef {
         accuracy: None,
         ram: None,
         placement: None,
+        regions: Vec::new(),
     };
     let files = codegen::generate(&done.compiled.plan, &done.compiled.module, &options)
         .unwrap_or_else(|e| panic!("{}: {e}", done.case.name));

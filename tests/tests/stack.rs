@@ -447,7 +447,7 @@ fn what_a_build_for_a_chip_says_of_its_ram_adds_up() {
     let (stack, statics) = (u64::from(worst.stack.bytes), worst.static_bytes - arena);
     assert!((100..1024).contains(&stack) && statics <= 16, "{worst:?}");
     let ram = RamFacts { stack_bytes: stack, static_bytes: statics };
-    let with = emit_with(&compiled, &target, "digits", Facts { ram: Some(ram), placement: None }).unwrap();
+    let with = emit_with(&compiled, &target, "digits", Facts { ram: Some(ram), ..Facts::default() }).unwrap();
     let total = thousands(arena + stack + statics);
     let line =
         format!("| RAM in all | {total} B: the arena, {stack} B of stack at most, {statics} B of statics");

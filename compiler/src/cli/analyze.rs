@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tinyc::Module;
 use tinyc::codegen;
-use tinyc::compile::{CompileOptions, Progress, ScaleSource, compile};
+use tinyc::compile::{Progress, ScaleSource, compile};
 use tinyc::plan::strategy;
 use tinyc::report::analyze::Analyzed;
 use tinyc::report::{AnalyzeReport, Footprint, memory_map_svg};
@@ -57,8 +57,11 @@ pub struct AnalyzeArgs {
 pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let model = only("analyze", &args.model)?;
     let target = args.target.as_deref().map(Target::lookup).transpose()?;
-    let limits = target.as_ref().map(|target| args.budgets.budgets().limits(target)).unwrap_or_default();
-    let options = CompileOptions { limits, ..args.quant.options(target.as_ref())? };
+    let options = args.quant.options(target.as_ref())?;
+    let options = match &target {
+        Some(target) => options.within(&args.budgets.budgets(), target),
+        None => options,
+    };
     let bar = Bar::default();
     let mut imported: Option<Module> = None;
     let compiled = compile(model, &options, &bar, &mut |_, module| {

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use tinyc::bench::bench;
 use tinyc::bench::compare::{Comparison, Older};
-use tinyc::compile::{CompileOptions, compile};
+use tinyc::compile::compile;
 use tinyc::target::Target;
 use tinyc::verify::emulator::FirmwareOptions;
 use tinyc::verify::quality::input_codes;
@@ -47,8 +47,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let target = Target::lookup(&args.target)?;
     // Read before anything slow runs.
     let older = args.compare.as_deref().map(older).transpose()?;
-    let limits = args.budgets.budgets().limits(&target);
-    let options = CompileOptions { limits, ..args.quant.options(Some(&target))? };
+    let options = args.quant.options(Some(&target))?.within(&args.budgets.budgets(), &target);
     let bar = Bar::default();
     let compiled = compile(model, &options, &bar, &mut |_, _| {})?;
     print_notes(&compiled);

@@ -67,7 +67,8 @@ pub struct BudgetArgs {
     /// Flash that the model may use: a share or bytes
     #[arg(long, value_name = "BYTES|%", default_value = "80%")]
     budget_flash: Budget,
-    /// RAM that the arena may use: a share or bytes
+    /// RAM that the arena may use: a share of its region, or bytes; divided over several
+    /// regions, a share of each, or so many bytes in all
     #[arg(long, value_name = "BYTES|%", default_value = "80%")]
     budget_ram: Budget,
 }
@@ -92,20 +93,19 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     };
     check_passes(&args.dump_ir_after)?;
     let budgets = args.budgets.budgets();
-    let options = CompileOptions { limits: budgets.limits(&target), ..args.quant.options(Some(&target))? };
+    let options = args.quant.options(Some(&target))?.within(&budgets, &target);
     let compiled = compile(model, &options, &Bar::default(), &mut |pass, module| dump(args, pass, module))?;
     print_notes(&compiled);
-    memory::check(
-        &Footprint::of_chosen(&compiled.plan, &compiled.curve),
-        &target,
-        &budgets,
-        Target::builtin(),
-    )?;
+    memory::check(&Footprint::of_chosen(&compiled), &target, &budgets, Target::builtin())?;
 
     let ram = args.stack.then(|| ram_facts(&compiled, &target)).transpose()?;
     let facts = Facts {
         ram: ram.as_ref().map(|(facts, _)| *facts),
-        placement: memory::placement(compiled.plan.arena_bytes as u64, &target, &budgets),
+        placement: match compiled.plan.parts.is_empty() {
+            true => memory::placement(compiled.plan.arena_bytes as u64, &target, &budgets),
+            false => None,
+        },
+        regions: memory::placements(&compiled.plan, &target),
     };
     let files = emit_with(&compiled, &target, &package, facts)?;
     let out_dir = args.out.clone().unwrap_or_else(|| format!("{}-{}", model_name(model), target.name).into());

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use tinyc::codegen::{self, CodegenError, RamFacts, module_name};
 use tinyc::compile::{CompileOptions, compile, model_name};
 use tinyc::emit::{Named, emit_several};
+use tinyc::plan::regions::Regions;
 use tinyc::report::build::Emitted;
 use tinyc::report::{BuildReport, FileRow, SeveralReport, TogetherRow, memory};
 use tinyc::several::{Member, fit, plans};
@@ -79,7 +80,16 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     for name in &names {
         let of = Of::One { name, all: &names };
         let options_of = args.quant.options_of(of, Some(&target))?;
-        options.push(CompileOptions { limits: budgets.limits(&target), ..options_of });
+        if options_of.regions.prefers_fast() {
+            bail!(
+                "'{name}': --ram-regions split is for one model: several share one arena, which lies in one region; leave it out"
+            );
+        }
+        options.push(CompileOptions {
+            limits: budgets.limits(&target),
+            regions: Regions::default(),
+            ..options_of
+        });
     }
     let mut members = Vec::new();
     for (model, options) in models.iter().zip(options) {

@@ -9,7 +9,8 @@ use tinyc::codegen::RamFacts;
 use tinyc::compile::{CompileOptions, Compiled, Progress, ScaleSource};
 use tinyc::ir::InputLayouts;
 use tinyc::lower::KernelSet;
-use tinyc::plan::choose::Opt;
+use tinyc::plan::choose::{Limits, Opt};
+use tinyc::plan::regions::{Regions, Spread};
 use tinyc::plan::strategy::Strategy;
 use tinyc::plan::unroll::CodeBytes;
 use tinyc::quant::calibrate::Method;
@@ -70,6 +71,11 @@ pub struct QuantArgs {
     /// the RAM budget
     #[arg(long, value_name = "STRATEGY", default_value = "auto", value_parser = checked::<Strategy>)]
     ram_strategy: Vec<String>,
+    /// On a chip with several RAM regions: one (the arena is one buffer), auto (it is divided
+    /// over several where it fits none whole), or split (also where it does not fit the
+    /// fastest, which then has the hottest buffers)
+    #[arg(long, value_name = "auto|one|split", default_value = "auto", value_parser = checked::<Spread>)]
+    ram_regions: Vec<String>,
     /// How the input comes: whole; in rows, which are pushed one by one, so that all of it
     /// never lies in RAM; or in frames of a stream over which the window slides, so that
     /// each step computes only what is new
@@ -117,7 +123,8 @@ impl QuantArgs {
             (_, Some(_)) => bail!("--hop says by how much a window slides: give --input frames with it"),
             (feed, None) => feed,
         };
-        Ok(CompileOptions {
+        let spread = of.parsed("--ram-regions", &self.ram_regions)?.unwrap_or_default();
+        let options = CompileOptions {
             calib: calib.map(PathBuf::from),
             quant: quant.map(PathBuf::from),
             preprocess: Preprocess::from_options(mean, std, codes)?,
@@ -130,7 +137,12 @@ impl QuantArgs {
             unroll_budget: of.parsed("--unroll-budget", &self.unroll_budget)?.map(|CodeBytes(bytes)| bytes),
             strategy: of.parsed("--ram-strategy", &self.ram_strategy)?.unwrap_or_default(),
             feed,
-            limits: target.map(|target| Budgets::default().limits(target)).unwrap_or_default(),
+            limits: Limits::default(),
+            regions: Regions { spread, ..Regions::default() },
+        };
+        Ok(match target {
+            Some(target) => options.within(&Budgets::default(), target),
+            None => options,
         })
     }
 }

@@ -6,12 +6,17 @@ use crate::plan::Plan;
 
 /// The text of Cargo.toml of a crate with one model.
 pub fn emit(plan: &Plan, options: &EmitOptions) -> String {
-    let rows = match (&plan.pushed, &plan.slide) {
-        (Some(_), _) => "\n[package.metadata.tinyc]\ninput = \"rows\"\n",
-        (None, Some(_)) => "\n[package.metadata.tinyc]\ninput = \"frames\"\n",
+    let input = match (&plan.pushed, &plan.slide) {
+        (Some(_), _) => "input = \"rows\"\n",
+        (None, Some(_)) => "input = \"frames\"\n",
         (None, None) => "",
     };
-    manifest(&plan.name, &options.package, &options.target, options.self_test.is_some(), rows)
+    let divided = if plan.parts.is_empty() { "" } else { "divided = true\n" };
+    let table = match format!("{input}{divided}") {
+        facts if facts.is_empty() => facts,
+        facts => format!("\n[package.metadata.tinyc]\n{facts}"),
+    };
+    manifest(&plan.name, &options.package, &options.target, options.self_test.is_some(), &table)
 }
 
 /// The text of Cargo.toml of a crate with several models.

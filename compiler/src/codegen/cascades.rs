@@ -10,6 +10,7 @@ use quote::{format_ident, quote};
 use super::CodegenError;
 use super::layers::Layer;
 use super::names::plain;
+use super::parts::{self, Spot};
 use super::tokens::{docs, ident, number};
 use crate::Module;
 use crate::lower::Kernel;
@@ -19,15 +20,17 @@ use crate::plan::{Buffer, BufferKind, Cascade, Plan, RowWork, Step, StepId, Time
 pub fn tables(plan: &Plan, module: &Module) -> TokenStream {
     let tables = plan.row_tables.iter().enumerate().map(|(index, table)| {
         let name = table_name(index);
-        let shift = table.shift();
+        let start = plan.start_of(table);
+        let shift = table.shift(start);
         let (rows, bytes) = (number(table.offsets.len()), number(table.row_bytes));
-        let offsets = table.offsets.iter().map(|offset| number(offset >> shift));
+        let offsets = table.offsets.iter().map(|offset| number((offset - start) >> shift));
         let shift = Literal::u32_unsuffixed(shift);
+        let arena = parts::table_bytes(plan, table);
         let value = plain(&module.graph.value(table.value).name);
         let lines = docs(&[format!("Where the rows of `{value}` lie, in units of `1 << {shift}` bytes.")]);
         quote! {
             #lines
-            static #name: RowTable<#rows, ARENA_BYTES> = RowTable::new(#bytes, #shift, [#(#offsets),*]);
+            static #name: RowTable<#rows, #arena> = RowTable::new(#bytes, #shift, [#(#offsets),*]);
         }
     });
     quote!(#(#tables)*)
@@ -42,7 +45,7 @@ pub fn table_name(index: usize) -> proc_macro2::Ident {
 ///
 /// # Errors
 /// [`CodegenError::Bug`] where parameters do not print as Rust.
-pub fn body(work: &RowWork) -> Result<TokenStream, CodegenError> {
+pub fn body(plan: &Plan, work: &RowWork) -> Result<TokenStream, CodegenError> {
     let family = family::family(&work.call.kernel);
     let text = format!("{}::{}", family.name, family::params_text(&work.call.kernel));
     let params = syn::parse_str::<syn::Expr>(&text).map_err(|e| CodegenError::Bug(format!("{text}: {e}")))?;
@@ -55,11 +58,15 @@ pub fn body(work: &RowWork) -> Result<TokenStream, CodegenError> {
         [_] => vec![ident("input")],
         _ => vec![ident("a"), ident("b")],
     };
-    let tables = work.inputs.iter().map(|&table| table_name(table));
-    let output = table_name(work.output);
-    let (scratch_offset, scratch_bytes) = (number(work.call.scratch.offset), number(work.call.scratch.bytes));
+    let rows = |table: usize| {
+        let (name, arena) = (table_name(table), parts::table_view(plan, &plan.row_tables[table]));
+        quote!(#name.rows(#arena))
+    };
+    let tables = work.inputs.iter().map(|&table| rows(table));
+    let output = rows(work.output);
+    let scratch = Spot::of(plan, work.call.scratch).view();
     let with_scratch = !matches!(work.call.kernel, Kernel::Add(_) | Kernel::Mul(_) | Kernel::Lut(_));
-    let scratch = with_scratch.then(|| quote!(let scratch = arena.at::<#scratch_offset, #scratch_bytes>();));
+    let scratch = with_scratch.then(|| quote!(let scratch = #scratch;));
     let last = if with_scratch {
         quote!(scratch)
     } else {
@@ -76,8 +83,8 @@ pub fn body(work: &RowWork) -> Result<TokenStream, CodegenError> {
     Ok(quote! {
         #constant
         #consts
-        #(let #operands = #tables.rows(arena);)*
-        let output = #output.rows(arena);
+        #(let #operands = #tables;)*
+        let output = #output;
         #scratch
         #kernel::run_rows #generics (#params #consts_argument #(#operands,)* output, rows, #last);
     })
@@ -115,7 +122,8 @@ pub fn name(cascade: &Cascade) -> String {
 }
 
 /// The function that runs a cascade.
-pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
+pub fn function(plan: &Plan, cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
+    let view = parts::view_type(plan);
     let name = ident(&name(cascade));
     let counts: Vec<usize> = cascade.order.iter().map(|(_, count)| usize::from(*count)).collect();
     if let ([layer], [before @ .., last]) = (layers, counts.as_slice())
@@ -129,7 +137,7 @@ pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
         return quote! {
             #lines
             #[inline(never)]
-            fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
+            fn #name(arena: #view) {
                 let mut y = 0;
                 for _ in 0..#full {
                     #function(arena, (y, #most));
@@ -140,7 +148,7 @@ pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
         };
     }
     if !cascade.starts.is_empty() {
-        return parts(cascade, layers);
+        return some_rows(&view, cascade, layers);
     }
     let order = order_table(cascade);
     let rows: Vec<_> = (0..layers.len()).map(|stage| format_ident!("y{stage}")).collect();
@@ -164,7 +172,7 @@ pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
     quote! {
         #lines
         #[inline(never)]
-        fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
+        fn #name(arena: #view) {
             #order
             #(let mut #rows = 0;)*
             for &[stage, count] in &ORDER {
@@ -179,7 +187,7 @@ pub fn function(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
 }
 
 /// The function of a cascade that runs some rows of each layer only.
-fn parts(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
+fn some_rows(view: &TokenStream, cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
     let name = ident(&name(cascade));
     let most = cascade.starts.iter().copied().max().unwrap_or(0).max(cascade.stages as u16);
     let kind = ident(if most <= u16::from(u8::MAX) { "u8" } else { "u16" });
@@ -205,7 +213,7 @@ fn parts(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
         return quote! {
             #lines
             #[inline(never)]
-            fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
+            fn #name(arena: #view) {
                 /// The first of some rows, and how many.
                 static ORDER: [[#kind; 2]; #count] = [#(#order),*];
                 for &[first, count] in &ORDER {
@@ -222,7 +230,7 @@ fn parts(cascade: &Cascade, layers: &[&Layer<'_>]) -> TokenStream {
     quote! {
         #lines
         #[inline(never)]
-        fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
+        fn #name(arena: #view) {
             /// Which layer makes rows, the first of them, and how many.
             static ORDER: [[#kind; 3]; #count] = [#(#order),*];
             for &[stage, first, count] in &ORDER {

@@ -1,18 +1,20 @@
 //! The crate's examples/run.rs: the model on the machine that builds it.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
+use super::parts;
 use super::ports::Ports;
 use super::several::Emitted;
 use super::tokens::{format, ident, inner_docs};
 use super::{CodegenError, EmitOptions};
+use crate::plan::Plan;
 
 /// The text of examples/run.rs.
 ///
 /// # Errors
 /// [`CodegenError::Bug`] where the tokens do not parse.
-pub fn emit(options: &EmitOptions, ports: &Ports) -> Result<String, CodegenError> {
+pub fn emit(plan: &Plan, options: &EmitOptions, ports: &Ports) -> Result<String, CodegenError> {
     let lines = if slides(ports) {
         [
             "Runs the model on a stream on this machine: `cargo run --release --example run [FILE]`.",
@@ -31,20 +33,50 @@ pub fn emit(options: &EmitOptions, ports: &Ports) -> Result<String, CodegenError
     let lines = inner_docs(&lines);
     let package = ident(&options.package.replace('-', "_"));
     let body = body(&quote!(#package), "", ports);
+    let (statics, take) = memory(plan, &package);
     format(quote! {
         #lines
-        use #package::{Model, ModelCell};
-
-        /// The model lies in static memory, as it does in firmware: no stack, no heap, no `unsafe`.
-        static MODEL: ModelCell = ModelCell::new();
+        #statics
 
         fn main() -> std::io::Result<()> {
-            let model: &'static mut Model = MODEL.take().ok_or(std::io::ErrorKind::ResourceBusy)?;
+            #take
             let mut files = std::env::args().skip(1);
             #body
             Ok(())
         }
     })
+}
+
+/// The statics that hold the model, and what makes `model` of them.
+fn memory(plan: &Plan, package: &Ident) -> (TokenStream, TokenStream) {
+    if plan.parts.is_empty() {
+        let statics = quote! {
+            use #package::{Model, ModelCell};
+
+            /// The model lies in static memory, as it does in firmware: no stack, no heap, no `unsafe`.
+            static MODEL: ModelCell = ModelCell::new();
+        };
+        let take = quote! {
+            let model: &'static mut Model = MODEL.take().ok_or(std::io::ErrorKind::ResourceBusy)?;
+        };
+        return (statics, take);
+    }
+    let names = parts::names(plan);
+    let statics: Vec<Ident> = names.iter().map(|name| ident(&name.constant)).collect();
+    let kinds: Vec<Ident> = names.iter().map(|name| ident(&name.kind)).collect();
+    let items = quote! {
+        use #package::{#(#kinds,)* Model, PartCell};
+
+        #(
+            /// A part of the model's memory, static as in firmware: no stack, no heap, no `unsafe`.
+            static #statics: PartCell<#kinds> = PartCell::new(#kinds::new());
+        )*
+    };
+    let take = quote! {
+        let busy = std::io::ErrorKind::ResourceBusy;
+        let mut model = Model::new(#(#statics.take().ok_or(busy)?),*);
+    };
+    (items, take)
 }
 
 /// The text of examples/run.rs of a crate with several models.

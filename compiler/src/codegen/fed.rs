@@ -43,12 +43,12 @@ impl Results {
         let ready = ident(taker.ready);
         match ports.outputs.as_slice() {
             [output] => {
-                let slice = super::lib_rs::slice(output.io.range);
+                let slice = output.spot.slice();
                 Results {
                     kind: quote!(Option<&[i8; output::BYTES]>),
-                    done: quote!(if #ready { Some(self.arena.#slice) } else { None }),
+                    done: quote!(if #ready { Some(#slice) } else { None }),
                     whole_kind: quote!(-> &[i8; output::BYTES]),
-                    whole_done: quote!(self.arena.#slice),
+                    whole_done: quote!(#slice),
                 }
             }
             _ => Results {

@@ -6,7 +6,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use super::parts;
 use super::tokens::docs;
+use crate::plan::Plan;
 
 /// What a model holds beside its arena.
 #[derive(Clone, Copy)]
@@ -19,7 +21,7 @@ pub enum Holds {
     Window,
 }
 
-/// Of a model that is its crate: what it is, its name, its arena, how it is made.
+/// Of a model that is its crate: what it is, its name, its memory, how it is made.
 pub fn owned(holds: Holds, start: &TokenStream) -> [TokenStream; 4] {
     let state = docs(&[match holds {
         Holds::Nothing => "The model's state: its arena.",
@@ -30,7 +32,7 @@ pub fn owned(holds: Holds, start: &TokenStream) -> [TokenStream; 4] {
         /// A model of zeros, which lies in `.bss` if it is static.
         pub const fn new() -> Model { Model { arena: Arena::new() #start } }
     };
-    [state, quote!(Model), quote!(Arena<ARENA_BYTES>), new]
+    [state, quote!(Model), quote!(arena: Arena<ARENA_BYTES>,), new]
 }
 
 /// The same of a model that shares its arena with others.
@@ -56,5 +58,17 @@ pub fn borrowed(holds: Holds, start: &TokenStream) -> [TokenStream; 4] {
         /// arena.
         pub const fn new(arena: &'a mut crate::Arena) -> Model<'a> { Model { arena: &mut arena.0 #start } }
     };
-    [state, quote!(Model<'a>), quote!(&'a mut Arena<ARENA_BYTES>), new]
+    [state, quote!(Model<'a>), quote!(arena: &'a mut Arena<ARENA_BYTES>,), new]
+}
+
+/// The same of a model whose arena is divided over RAM regions.
+pub fn divided(holds: Holds, start: &TokenStream, plan: &Plan) -> [TokenStream; 4] {
+    let state = docs(&[match holds {
+        Holds::Nothing => "The model at work: it holds its memory in every region.",
+        Holds::Frame => "The model at work: it holds its memory in every region, and how far the frame is.",
+        Holds::Window => {
+            "The model at work: it holds its memory in every region, and how full the window is."
+        }
+    }]);
+    [state, quote!(Model<'a>), parts::fields(plan), parts::functions(plan, start)]
 }

@@ -11,11 +11,12 @@ use super::CodegenError;
 use super::Place;
 use super::cascades;
 use super::names::{affine, grouped, plain, snake};
+use super::parts::{self, Spot};
 use super::tokens::{docs, ident, number};
 use crate::Module;
 use crate::ir::ValueId;
 use crate::lower::sweep::RowOrder;
-use crate::plan::{Plan, PlannedCall, RowWork, Step, Work, family};
+use crate::plan::{ArenaRange, Plan, PlannedCall, RowWork, Step, Work, family};
 
 /// A step that runs, with the name of its function.
 pub struct Layer<'a> {
@@ -48,32 +49,33 @@ impl Layer<'_> {
     ///
     /// # Errors
     /// [`CodegenError::Bug`] where parameters do not print as Rust.
-    pub fn function(&self, module: &Module) -> Result<TokenStream, CodegenError> {
-        let lines = docs(&self.docs(module));
+    pub fn function(&self, plan: &Plan, module: &Module) -> Result<TokenStream, CodegenError> {
+        let lines = docs(&self.docs(plan, module));
+        let view = parts::view_type(plan);
         let name = ident(&self.function);
         if let Work::Rows(work) = &self.step.work {
-            let body = cascades::body(work)?;
+            let body = cascades::body(plan, work)?;
             return Ok(quote! {
                 #lines
                 #[inline(never)]
-                fn #name(arena: ArenaView<'_, ARENA_BYTES>, rows: (usize, usize)) { #body }
+                fn #name(arena: #view, rows: (usize, usize)) { #body }
             });
         }
         let calls = self.step.work.calls();
-        let mut calls: Vec<TokenStream> = calls.iter().map(call).collect::<Result<_, _>>()?;
+        let mut calls: Vec<TokenStream> = calls.iter().map(|of| call(plan, of)).collect::<Result<_, _>>()?;
         if calls.len() > 1 {
             calls = calls.into_iter().map(|call| quote!({ #call })).collect();
         }
         Ok(quote! {
             #lines
             #[inline(never)]
-            fn #name(arena: ArenaView<'_, ARENA_BYTES>) {
+            fn #name(arena: #view) {
                 #(#calls)*
             }
         })
     }
 
-    fn docs(&self, module: &Module) -> Vec<String> {
+    fn docs(&self, plan: &Plan, module: &Module) -> Vec<String> {
         let step = self.step;
         let mut head = format!("Layer {}: ONNX node `{}` ({})", self.index, plain(&step.name), step.onnx_op);
         for fused in &step.fused {
@@ -96,18 +98,23 @@ impl Layer<'_> {
             lines.push(format!("By rows: up to {} of {} at a time.", work.units_per_step, work.units));
             lines.push(String::new());
         }
+        let spot = |range: ArenaRange| Spot::of(plan, range).text();
         for (position, call) in step.work.calls().iter().enumerate() {
             for operand in &call.inputs {
-                lines.push(format!("- in: {} {at} {}", activation(module, operand.value), operand.range));
+                lines.push(format!(
+                    "- in: {} {at} {}",
+                    activation(module, operand.value),
+                    spot(operand.range)
+                ));
             }
             if call.consts.bytes > 0 {
                 lines.push(format!("- constants of call {position}: weights {}", call.consts));
             }
             if call.scratch.bytes > 0 {
-                lines.push(format!("- scratch of call {position}: {}", call.scratch));
+                lines.push(format!("- scratch of call {position}: {}", spot(call.scratch)));
             }
         }
-        lines.push(format!("- out: {} {at} {}", activation(module, step.output), step.output_range));
+        lines.push(format!("- out: {} {at} {}", activation(module, step.output), spot(step.output_range)));
         if !rows && step.work.calls().iter().any(PlannedCall::overlaps_operand) {
             lines.push(
                 "  Rows of the input are overwritten once no later row of the output needs them.".into(),
@@ -133,7 +140,7 @@ fn activation(module: &Module, value: ValueId) -> String {
 }
 
 /// A kernel call.
-fn call(call: &PlannedCall) -> Result<TokenStream, CodegenError> {
+fn call(plan: &Plan, call: &PlannedCall) -> Result<TokenStream, CodegenError> {
     let family = family::family(&call.kernel);
     let kernel = ident(family.name);
     let text = format!("{}::{}", family.name, family::params_text(&call.kernel));
@@ -144,10 +151,7 @@ fn call(call: &PlannedCall) -> Result<TokenStream, CodegenError> {
         RowOrder::Forward => "run",
         RowOrder::Backward => "run_back",
     });
-    let at = |offset: usize, bytes: usize| {
-        let (offset, bytes) = (number(offset), number(bytes));
-        quote!(arena.at::<#offset, #bytes>())
-    };
+    let at = |range: ArenaRange| Spot::of(plan, range).view();
     let mut names: Vec<Ident> = Vec::new();
     let mut bindings: Vec<TokenStream> = Vec::new();
     let mut bind = |name: &str, value: TokenStream| {
@@ -161,10 +165,10 @@ fn call(call: &PlannedCall) -> Result<TokenStream, CodegenError> {
     }
     for (position, operand) in call.inputs.iter().enumerate() {
         let name = if call.inputs.len() == 1 { "input" } else { ["a", "b"][position.min(1)] };
-        bind(name, at(operand.range.offset, operand.range.bytes));
+        bind(name, at(operand.range));
     }
-    bind("output", at(call.output.offset, call.output.bytes));
-    bind("scratch", at(call.scratch.offset, call.scratch.bytes));
+    bind("output", at(call.output));
+    bind("scratch", at(call.scratch));
     Ok(quote! {
         const PARAMS: #kernel::#kind = #params;
         #(#bindings)*
@@ -192,8 +196,9 @@ pub fn imports(plan: &Plan, place: Place) -> TokenStream {
     kernels.sort_unstable();
     kernels.dedup();
     if kernels.is_empty() {
+        let views = (!plan.parts.is_empty()).then(|| quote!(ArenaView,));
         return quote!(
-            use #from::view::{Arena, #take_once};
+            use #from::view::{Arena, #views #take_once};
         );
     }
     let rounds = calls().any(|c| family::params_text(&c.kernel).contains("Out {"));

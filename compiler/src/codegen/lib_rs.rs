@@ -7,9 +7,10 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::cascades;
-use super::holds::{Holds, borrowed, owned};
+use super::holds::{Holds, borrowed, divided, owned};
 use super::layers::{self, Layer};
 use super::names::{grouped, plain};
+use super::parts::{self, Spot};
 use super::ports::{self, Port, Ports};
 use super::pushed;
 use super::slide;
@@ -17,7 +18,7 @@ use super::tokens::{docs, format, ident, inner_docs, number};
 use super::weights::{self, self_test_input, self_test_output};
 use super::{CodegenError, EmitOptions, Place};
 use crate::Module;
-use crate::plan::{ArenaRange, Cascade, Plan};
+use crate::plan::{Cascade, Plan};
 use crate::samples::Preprocess;
 
 /// The text of src/lib.rs, or of the model's module.
@@ -44,18 +45,20 @@ pub fn emit(
     let runs = runs(plan, &layers);
     let model = model(plan, options, ports, &runs, place);
     let rest = (place == Place::Crate).then(|| {
-        let (cell, argmax, code_of) = (model_cell(), argmax(), ports::code_of(ports));
-        quote!(#cell #argmax #code_of)
+        let (argmax, code_of) = (argmax(), ports::code_of(ports));
+        let memory = if plan.parts.is_empty() { model_cell() } else { parts::items(plan) };
+        quote!(#memory #argmax #code_of)
     });
     let weights = weights_static(plan);
-    let functions: Vec<TokenStream> = layers.iter().map(|l| l.function(module)).collect::<Result<_, _>>()?;
+    let functions: Vec<TokenStream> =
+        layers.iter().map(|l| l.function(plan, module)).collect::<Result<_, _>>()?;
     let tables = cascades::tables(plan, module);
     let slides = plan.slide.as_ref().map(|window| slide::items(plan, module, window));
     let orders = runs.iter().filter_map(|run| match (run, &plan.pushed) {
         (Run::Cascade(cascade, layers), Some(input)) if cascade.first.index() == 0 => {
             Some(pushed::items(plan, input, cascade, layers))
         }
-        (Run::Cascade(cascade, layers), _) => Some(cascades::function(cascade, layers)),
+        (Run::Cascade(cascade, layers), _) => Some(cascades::function(plan, cascade, layers)),
         (Run::Layer(_), _) => None,
     });
     format(quote! {
@@ -110,6 +113,19 @@ fn runs<'a>(plan: &'a Plan, layers: &'a [Layer<'a>]) -> Vec<Run<'a>> {
 }
 
 fn head(plan: &Plan, options: &EmitOptions) -> TokenStream {
+    let (arena, weights) = (grouped(plan.arena_bytes as u64), grouped(plan.weights.len() as u64));
+    let memory = match plan.parts.is_empty() {
+        true => [
+            format!("One arena of {arena} B in RAM, {weights} B of constants in flash, no heap, no"),
+            "panic path in a release build. Keep the model in a `static` [`ModelCell`]:".to_owned(),
+            "it is all zeros, so it costs no flash, and it never lies on the stack.".to_owned(),
+        ],
+        false => [
+            format!("{arena} B of RAM, for {}, {weights} B of", parts::text(plan)),
+            "constants in flash, no heap, no panic path in a release build. Keep each part in a".to_owned(),
+            "`static` [`PartCell`]: it is all zeros, so it costs no flash, nor any stack.".to_owned(),
+        ],
+    };
     let lines = inner_docs(&[
         format!(
             "The neural network `{}` in int8, compiled for `{}` by tinyc.",
@@ -117,13 +133,9 @@ fn head(plan: &Plan, options: &EmitOptions) -> TokenStream {
             options.target.name
         ),
         String::new(),
-        format!(
-            "One arena of {} B in RAM, {} B of constants in flash, no heap, no",
-            grouped(plan.arena_bytes as u64),
-            grouped(plan.weights.len() as u64)
-        ),
-        "panic path in a release build. Keep the model in a `static` [`ModelCell`]:".to_string(),
-        "it is all zeros, so it costs no flash, and it never lies on the stack.".to_string(),
+        memory[0].clone(),
+        memory[1].clone(),
+        memory[2].clone(),
         "`unsafe` is in `runtime/view.rs` and, for chips with assembly, `runtime/arch` alone.".to_string(),
     ]);
     quote! {
@@ -159,11 +171,15 @@ fn facts(plan: &Plan, options: &EmitOptions, place: Place) -> TokenStream {
     let (name, target) = (&plan.name, &options.target.name);
     let (arena, weights) = (number(plan.arena_bytes), number(plan.weights.len()));
     let macs = Literal::u64_unsuffixed(plan.steps.iter().map(|s| s.macs).sum());
+    let ram = docs(&[match plan.parts.is_empty() {
+        true => "Bytes of RAM: the arena with inputs, outputs and everything between.",
+        false => "Bytes of RAM: all parts with inputs, outputs and everything between.",
+    }]);
     let own = match place {
         Place::Crate => quote! {
             /// The chip that it was compiled for.
             pub const TARGET: &str = #target;
-            /// Bytes of RAM: the arena with inputs, outputs and everything between.
+            #ram
             pub const ARENA_BYTES: usize = #arena;
         },
         Place::Module => quote! {
@@ -245,13 +261,13 @@ fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>], pl
     let run = match (pushed, window) {
         (Some((input, cascade)), _) => {
             let rest: Vec<Ident> = runs.iter().skip(1).map(Run::function).collect();
-            pushed::functions(input, cascade, ports, &rest)
+            pushed::functions(plan, input, cascade, ports, &rest)
         }
         (None, Some(window)) => {
             let all: Vec<Ident> = runs.iter().map(Run::function).collect();
             slide::functions(plan, window, ports, &all)
         }
-        (None, None) => run(ports, runs),
+        (None, None) => run(plan, ports, runs),
     };
     let (progress, start) = match (pushed, window) {
         (Some(_), _) => (quote!(progress: Progress,), quote!(, progress: Progress::START)),
@@ -263,19 +279,21 @@ fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>], pl
         (None, Some(_)) => Holds::Window,
         (None, None) => Holds::Nothing,
     };
-    let [state, name, arena, new] = match place {
+    let [state, name, memory, new] = match place {
+        Place::Crate if !plan.parts.is_empty() => divided(holds, &start, plan),
         Place::Crate => owned(holds, &start),
         Place::Module => borrowed(holds, &start),
     };
-    let lifetime = (place == Place::Module).then(|| quote!(<'a>));
+    let borrows = place == Place::Module || !plan.parts.is_empty();
+    let lifetime = borrows.then(|| quote!(<'a>));
     let outputs = ports.outputs.iter().filter(|_| ports.outputs.len() > 1).map(|port| {
         let (name, module) = (ident(&port.module), ident(&port.module));
         let lines =
             docs(&[format!("The output `{}` of the last run: {}.", plain(&port.io.name), port.meaning())]);
-        let slice = slice(port.io.range);
+        let slice = port.spot.slice();
         quote! {
             #lines
-            pub fn #name(&self) -> &[i8; #module::BYTES] { self.arena.#slice }
+            pub fn #name(&self) -> &[i8; #module::BYTES] { #slice }
         }
     });
     let traced = traced(plan, runs);
@@ -288,7 +306,7 @@ fn model(plan: &Plan, options: &EmitOptions, ports: &Ports, runs: &[Run<'_>], pl
     quote! {
         #state
         pub struct #name {
-            arena: #arena,
+            #memory
             #progress
         }
 
@@ -348,25 +366,13 @@ pub fn argmax() -> TokenStream {
     }
 }
 
-/// `slice::<OFFSET, LEN>()`.
-pub fn slice(range: ArenaRange) -> TokenStream {
-    let (offset, bytes) = (number(range.offset), number(range.bytes));
-    quote!(slice::<#offset, #bytes>())
-}
-
-/// `slice_mut::<OFFSET, LEN>()`.
-pub fn slice_mut(range: ArenaRange) -> TokenStream {
-    let (offset, bytes) = (number(range.offset), number(range.bytes));
-    quote!(slice_mut::<#offset, #bytes>())
-}
-
 /// What a test runner uses, whatever the model.
 fn generic_surface(ports: &Ports) -> TokenStream {
     let (inputs, input_bytes) = sizes(&ports.inputs);
     let (constant, slices) = output_surface(ports);
     let input_arms = ports.inputs.iter().enumerate().map(|(index, port)| {
-        let (index, slice) = (number(index), slice_mut(port.io.range));
-        quote!(#index => self.arena.#slice,)
+        let (index, slice) = (number(index), port.spot.slice_mut());
+        quote!(#index => #slice,)
     });
     quote! {
         /// Bytes of each input, in the model's order.
@@ -392,8 +398,8 @@ fn sizes(ports: &[Port]) -> (Literal, TokenStream) {
 pub fn output_surface(ports: &Ports) -> (TokenStream, TokenStream) {
     let (outputs, output_bytes) = sizes(&ports.outputs);
     let output_arms = ports.outputs.iter().enumerate().map(|(index, port)| {
-        let (index, slice) = (number(index), slice(port.io.range));
-        quote!(#index => self.arena.#slice,)
+        let (index, slice) = (number(index), port.spot.slice());
+        quote!(#index => #slice,)
     });
     let constant = quote! {
         /// Bytes of each output, in the model's order.
@@ -420,16 +426,17 @@ fn input_access(port: &Port) -> TokenStream {
         String::new(),
         overwritten.to_string(),
     ]);
-    let slice = slice_mut(port.io.range);
+    let slice = port.spot.slice_mut();
     quote! {
         #lines
-        pub fn #name(&mut self) -> &mut [i8; #module::BYTES] { self.arena.#slice }
+        pub fn #name(&mut self) -> &mut [i8; #module::BYTES] { #slice }
     }
 }
 
-fn run(ports: &Ports, runs: &[Run<'_>]) -> TokenStream {
+fn run(plan: &Plan, ports: &Ports, runs: &[Run<'_>]) -> TokenStream {
     let names: Vec<_> = runs.iter().map(Run::function).collect();
-    let arena = (!names.is_empty()).then(|| quote!(let arena = self.arena.view();));
+    let view = parts::view(plan);
+    let arena = (!names.is_empty()).then(|| quote!(let arena = #view;));
     let warning = if ports.inputs.iter().any(|p| p.io.overwritten) {
         "Inputs share their bytes with later layers: fill them before every run."
     } else {
@@ -446,13 +453,13 @@ fn run(ports: &Ports, runs: &[Run<'_>]) -> TokenStream {
                 String::new(),
                 warning.to_string(),
             ]);
-            let slice = slice(output.io.range);
+            let slice = output.spot.slice();
             quote! {
                 #lines
                 pub fn run(&mut self) -> &[i8; output::BYTES] {
                     #arena
                     #(#names(arena);)*
-                    self.arena.#slice
+                    #slice
                 }
             }
         }
@@ -486,8 +493,8 @@ fn left_out(plan: &Plan) -> TokenStream {
 fn traced(plan: &Plan, runs: &[Run<'_>]) -> TokenStream {
     let show = |layer: &Layer<'_>| {
         let (index, name) = (number(layer.index), &layer.step.name);
-        let slice = slice(layer.step.output_range);
-        quote!(sink(#index, #name, self.arena.#slice);)
+        let slice = Spot::of(plan, layer.step.output_range).slice();
+        quote!(sink(#index, #name, #slice);)
     };
     let shown = |run: &Run<'_>| -> Vec<TokenStream> {
         match run {
@@ -498,10 +505,11 @@ fn traced(plan: &Plan, runs: &[Run<'_>]) -> TokenStream {
             }
         }
     };
+    let view = parts::view(plan);
     let mut steps = runs.iter().map(|run| {
         let (function, shown) = (run.function(), shown(run));
         quote! {
-            #function(self.arena.view());
+            #function(#view);
             #(#shown)*
         }
     });
@@ -535,9 +543,9 @@ fn self_test(plan: &Plan, ports: &Ports) -> TokenStream {
         }
     });
     let checks = ports.outputs.iter().enumerate().map(|(index, port)| {
-        let (slice, file) = (slice(port.io.range), self_test_output(index));
+        let (slice, file) = (port.spot.slice(), self_test_output(index));
         quote! {
-            for (&code, &byte) in self.arena.#slice.iter().zip(include_bytes!(#file)) {
+            for (&code, &byte) in #slice.iter().zip(include_bytes!(#file)) {
                 same &= code == byte as i8;
             }
         }

@@ -13,6 +13,7 @@ mod holds;
 mod layers;
 mod lib_rs;
 mod names;
+mod parts;
 mod place;
 mod ports;
 pub mod preprocess;
@@ -71,6 +72,9 @@ pub struct EmitOptions {
     pub ram: Option<RamFacts>,
     /// The RAM region that suits the arena better than the usual one, for the README.
     pub placement: Option<Placement>,
+    /// Of an arena that is divided, the region of each part in order, for the README; none
+    /// where they are not known.
+    pub regions: Vec<Placement>,
 }
 
 /// A RAM region for the arena that is not where statics usually lie.
@@ -153,6 +157,14 @@ pub enum CodegenError {
         /// The name.
         name: String,
     },
+    /// One of several models with an arena that is divided over RAM regions.
+    #[error(
+        "the arena of '{name}' is divided over RAM regions, but models of one crate share one: plan each with one region"
+    )]
+    Divided {
+        /// The model.
+        name: String,
+    },
     /// An arch file that the runtime does not have.
     #[error("target '{target}' asks for arch '{arch}', which the runtime does not have: use one of {}", known.join(", "))]
     Arch {
@@ -211,7 +223,7 @@ pub fn generate(plan: &Plan, module: &Module, options: &EmitOptions) -> Result<C
     weights::emit(plan, options, "src", &mut files)?;
     files.add("Cargo.toml", cargo_toml::emit(plan, options));
     files.add("src/lib.rs", lib_rs::emit(plan, module, options, &ports, Place::Crate)?);
-    files.add("examples/run.rs", example::emit(options, &ports)?);
+    files.add("examples/run.rs", example::emit(plan, options, &ports)?);
     files.add("README.md", readme::emit(plan, options, &ports));
     Ok(files)
 }

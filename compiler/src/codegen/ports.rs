@@ -8,6 +8,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::names::{affine, grouped, plain, unique};
+use super::parts::Spot;
 use super::preprocess::{channel_stride, pixel_table};
 use super::tokens::{docs, float, ident, number};
 use super::{CodegenError, EmitOptions};
@@ -29,6 +30,8 @@ pub struct Port {
     pub module: String,
     /// Where it lies and what its codes mean.
     pub io: IoPlan,
+    /// The same as the crate's code names it.
+    pub spot: Spot,
     /// What was done to its samples; [`Preprocess::None`] for outputs.
     pub preprocessing: Preprocess,
     /// Of an input that comes row by row, how many there are.
@@ -43,7 +46,7 @@ impl Ports {
     /// # Errors
     /// [`CodegenError::Channels`] for means that fit no axis.
     pub fn of(plan: &Plan, options: &EmitOptions) -> Result<Ports, CodegenError> {
-        let mut inputs = named("input", &plan.inputs);
+        let mut inputs = named(plan, "input", &plan.inputs);
         for port in &mut inputs {
             let pushed = plan.pushed.as_ref().map(|pushed| pushed.rows);
             port.rows = pushed.or(plan.slide.as_ref().map(|slide| slide.rows));
@@ -65,11 +68,11 @@ impl Ports {
             }
             port.preprocessing = preprocessing.clone();
         }
-        Ok(Ports { inputs, outputs: named("output", &plan.outputs) })
+        Ok(Ports { inputs, outputs: named(plan, "output", &plan.outputs) })
     }
 }
 
-fn named(kind: &str, ports: &[IoPlan]) -> Vec<Port> {
+fn named(plan: &Plan, kind: &str, ports: &[IoPlan]) -> Vec<Port> {
     let mut taken = Vec::new();
     let module = |io: &IoPlan, taken: &mut Vec<String>| match ports {
         [_] => kind.to_string(),
@@ -80,6 +83,7 @@ fn named(kind: &str, ports: &[IoPlan]) -> Vec<Port> {
         .map(|io| Port {
             module: module(io, &mut taken),
             io: io.clone(),
+            spot: Spot::of(plan, io.range),
             preprocessing: Preprocess::None,
             rows: None,
             hop: None,

@@ -12,6 +12,7 @@ use super::cascades;
 use super::fed::{self, Results, Taker};
 use super::layers::Layer;
 use super::names::plain;
+use super::parts;
 use super::ports::Ports;
 use super::tokens::{docs, ident, number};
 use super::weights::self_test_input;
@@ -47,6 +48,7 @@ pub fn items(plan: &Plan, pushed: &Pushed, cascade: &Cascade, layers: &[&Layer<'
     });
     let after = pushed.after.iter().map(|&count| number(usize::from(count)));
     let (length, most_after) = (number(pushed.after.len()), pushed.after.iter().max().copied().unwrap_or(0));
+    let view = parts::view_type(plan);
     let after_type = ident(if most_after <= u16::from(u8::MAX) { "u8" } else { "u16" });
     let input = plain(&plan.inputs[0].name);
     let lines =
@@ -76,7 +78,7 @@ pub fn items(plan: &Plan, pushed: &Pushed, cascade: &Cascade, layers: &[&Layer<'
 
         #function_lines
         #[inline(never)]
-        fn #name(arena: ArenaView<'_, ARENA_BYTES>, progress: &mut Progress, steps: usize) {
+        fn #name(arena: #view, progress: &mut Progress, steps: usize) {
             #order
             for &[stage, count] in ORDER.iter().skip(progress.step as usize).take(steps) {
                 match stage {
@@ -91,7 +93,15 @@ pub fn items(plan: &Plan, pushed: &Pushed, cascade: &Cascade, layers: &[&Layer<'
 
 /// The model's functions; `rest` are those of the layers after the last row. Rows that
 /// nobody reads have no place in the table and are dropped.
-pub fn functions(pushed: &Pushed, cascade: &Cascade, ports: &Ports, rest: &[Ident]) -> TokenStream {
+pub fn functions(
+    plan: &Plan,
+    pushed: &Pushed,
+    cascade: &Cascade,
+    ports: &Ports,
+    rest: &[Ident],
+) -> TokenStream {
+    let view = parts::view(plan);
+    let field = parts::table_field(plan, &plan.row_tables[pushed.table]);
     let input = &ports.inputs[0];
     let table = cascades::table_name(pushed.table);
     let layers = ident(&cascades::name(cascade));
@@ -100,7 +110,7 @@ pub fn functions(pushed: &Pushed, cascade: &Cascade, ports: &Ports, rest: &[Iden
         _ => quote! {
             let last = self.advance(fill);
             if last {
-                let arena = self.arena.view();
+                let arena = #view;
                 #(#rest(arena);)*
             }
             last
@@ -163,11 +173,11 @@ pub fn functions(pushed: &Pushed, cascade: &Cascade, ports: &Ports, rest: &[Iden
         /// A row and what the first layers make of it; whether it was the last.
         fn advance(&mut self, fill: impl FnOnce(&mut [i8; input::ROW_BYTES])) -> bool {
             let row = self.progress.row as usize;
-            if let Some(codes) = #table.offset(row).and_then(|offset| self.arena.get_mut(offset)) {
+            if let Some(codes) = #table.offset(row).and_then(|offset| self.#field.get_mut(offset)) {
                 fill(codes);
             }
             if let Some(&steps) = STEPS_AFTER.get(row) {
-                #layers(self.arena.view(), &mut self.progress, steps as usize);
+                #layers(#view, &mut self.progress, steps as usize);
             }
             self.progress.row += 1;
             let last = self.progress.row as usize >= input::ROWS;
@@ -238,7 +248,7 @@ pub fn self_test_rows() -> TokenStream {
 /// Real numbers in, real numbers out: for models with one output.
 pub fn infer(ports: &Ports) -> TokenStream {
     let [output] = ports.outputs.as_slice() else { return TokenStream::new() };
-    let slice = super::lib_rs::slice(output.io.range);
+    let slice = output.spot.slice();
     quote! {
         /// Quantizes, runs, dequantizes, row by row; a frame that was begun is given up.
         pub fn infer_f32(&mut self, values: &[f32; input::BYTES]) -> [f32; output::BYTES] {
@@ -247,7 +257,7 @@ pub fn infer(ports: &Ports) -> TokenStream {
             for row in values.as_chunks::<{ input::ROW_BYTES }>().0 {
                 self.push(|codes| input::quantize(row, codes));
             }
-            output::dequantize(self.arena.#slice, &mut result);
+            output::dequantize(#slice, &mut result);
             result
         }
     }

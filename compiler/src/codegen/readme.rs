@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::layers::{is_view, peak};
 use super::names::{grouped, plain};
+use super::parts;
 use super::place;
 use super::ports::{Port, Ports};
 use super::several::{self, Emitted};
@@ -21,14 +22,32 @@ pub fn emit(plan: &Plan, options: &EmitOptions, ports: &Ports) -> String {
     );
     facts(&mut text, plan, options, ports);
     let package = options.package.replace('-', "_");
-    let _ = writeln!(
-        text,
-        "## Use\n\n```rust\nstatic MODEL: {package}::ModelCell = {package}::ModelCell::new();\n"
-    );
-    let _ = writeln!(text, "let model = MODEL.take().unwrap();");
+    if plan.parts.is_empty() {
+        let _ = writeln!(
+            text,
+            "## Use\n\n```rust\nstatic MODEL: {package}::ModelCell = {package}::ModelCell::new();\n"
+        );
+        let _ = writeln!(text, "let model = MODEL.take().unwrap();");
+    } else {
+        let _ = writeln!(text, "## Use\n\n```rust");
+        let names = parts::names(plan);
+        for name in &names {
+            let _ = writeln!(text, "{}", declaration(&package, name));
+        }
+        let takes: Vec<String> =
+            names.iter().map(|name| format!("{}.take().unwrap()", name.constant)).collect();
+        let _ = writeln!(text, "\nlet mut model = {package}::Model::new({});", takes.join(", "));
+    }
     usage(&mut text, &package, ports);
     if let Some(placement) = &options.placement {
-        place::text(&mut text, placement, &package, "MODEL", "ModelCell");
+        let cell = format!("{package}::ModelCell");
+        place::text(&mut text, placement, "MODEL", &format!("static MODEL: {cell} = {cell}::new();"));
+    }
+    if !plan.parts.is_empty() {
+        place::head(&mut text, plan);
+    }
+    for ((placement, part), name) in options.regions.iter().zip(&plan.parts).zip(parts::names(plan)) {
+        place::part(&mut text, placement, part, &name, &declaration(&package, &name));
     }
     ends(&mut text, options.self_test.is_some());
     let _ = writeln!(text, "## Layers\n");
@@ -93,7 +112,8 @@ pub fn several(
         "```\n\nA `Model` borrows the arena while it works, so that two never work at once: the borrow checker refuses it.\nMaking one costs nothing. What a model leaves in the arena is lost when another one begins: use or copy the\noutput before. A frame that is pushed row by row needs one `Model` from its first row to its last,\na window that slides one for the whole stream.\n"
     );
     if let Some(placement) = placement {
-        place::text(&mut text, placement, &library, "ARENA", "ArenaCell");
+        let cell = format!("{library}::ArenaCell");
+        place::text(&mut text, placement, "ARENA", &format!("static ARENA: {cell} = {cell}::new();"));
     }
     ends(&mut text, parts.iter().any(|part| part.options.self_test.is_some()));
     for part in parts {
@@ -109,14 +129,23 @@ pub fn several(
     text + "\n"
 }
 
+/// The static that holds a part.
+fn declaration(package: &str, name: &parts::Name) -> String {
+    let parts::Name { kind, constant, .. } = name;
+    format!(
+        "static {constant}: {package}::PartCell<{package}::{kind}> = {package}::PartCell::new({package}::{kind}::new());"
+    )
+}
+
 fn facts(text: &mut String, plan: &Plan, options: &EmitOptions, ports: &Ports) {
     let macs: u64 = plan.steps.iter().map(|s| s.macs).sum();
     let _ = writeln!(text, "| fact | value |\n|---|---|");
     let peak = peak(plan).map(|(index, name)| format!(", peak at layer {index} `{}`", plain(name)));
     let _ = writeln!(
         text,
-        "| RAM | {} B arena (inputs, outputs and scratch included){} |",
+        "| RAM | {} B arena (inputs, outputs and scratch included){}{} |",
         grouped(plan.arena_bytes as u64),
+        if plan.parts.is_empty() { String::new() } else { format!(", for {}", parts::text(plan)) },
         peak.unwrap_or_default()
     );
     if let Some(ram) = options.ram {

@@ -72,6 +72,7 @@ pub fn generate_several(
             accuracy: None,
             ram: part.ram,
             placement: None,
+            regions: Vec::new(),
         };
         let ports = Ports::of(part.plan, &options)?;
         let folder = format!("src/{}", part.name);
@@ -90,6 +91,9 @@ pub fn generate_several(
 }
 
 fn check_name(part: &Part<'_>, before: &[Emitted<'_>]) -> Result<(), CodegenError> {
+    if !part.plan.parts.is_empty() {
+        return Err(CodegenError::Divided { name: part.name.clone() });
+    }
     let suggestion = module_name(&part.name);
     if suggestion != part.name {
         return Err(CodegenError::ModuleName { given: part.name.clone(), suggestion });

@@ -10,6 +10,7 @@ use quote::quote;
 
 use super::fed::{self, Results, Taker};
 use super::names::{grouped, plain};
+use super::parts::{self, Spot};
 use super::ports::Ports;
 use super::tokens::{docs, ident, number};
 use super::weights::self_test_input;
@@ -31,19 +32,21 @@ pub fn state(slide: &Slide) -> (TokenStream, TokenStream) {
 pub fn items(plan: &Plan, module: &Module, slide: &Slide) -> TokenStream {
     let moves = slide.kept.iter().filter(|kept| kept.moved() > 0).map(|kept| {
         let (range, by) = (kept.range(&plan.row_tables), kept.shift_bytes(&plan.row_tables));
-        let (to, from, bytes) = (number(range.offset), number(range.offset + by), number(range.bytes - by));
-        quote!(arena.at::<#to, #bytes>().copy_from(arena.at::<#from, #bytes>(), #bytes);)
+        let run = |offset: usize| Spot::of(plan, ArenaRange { offset, bytes: range.bytes - by }).view();
+        let (to, from, bytes) = (run(range.offset), run(range.offset + by), number(range.bytes - by));
+        quote!(#to.copy_from(#from, #bytes);)
     });
     let lines = slide.kept.iter().filter(|kept| kept.moved() > 0).map(|kept| {
         let value = plain(&module.graph.value(plan.row_tables[kept.table].value).name);
         format!("- `{value}`: rows {} to {}, by {}", kept.first + kept.shift, kept.end - 1, kept.shift)
     });
+    let view = parts::view_type(plan);
     let head = "Moves the rows that the step before has left to where this one reads them:";
     let lines = docs(&[head.to_owned(), String::new()].into_iter().chain(lines).collect::<Vec<_>>());
     quote! {
         #lines
         #[inline(never)]
-        fn slide(arena: ArenaView<'_, ARENA_BYTES>) {
+        fn slide(arena: #view) {
             #(#moves)*
         }
 
@@ -82,7 +85,8 @@ pub fn functions(plan: &Plan, slide: &Slide, ports: &Ports, runs: &[Ident]) -> T
             "gives outputs, which have functions of their own.",
         ],
     };
-    let place = super::lib_rs::slice_mut(newest(plan, slide));
+    let place = Spot::of(plan, newest(plan, slide)).slice_mut();
+    let view = parts::view(plan);
     let step_lines = docs(&[
         format!(
             "Takes the next frame of the input `{}`, its newest row last, and computes what is new.",
@@ -129,15 +133,15 @@ pub fn functions(plan: &Plan, slide: &Slide, ports: &Ports, runs: &[Ident]) -> T
         /// A frame and all layers; whether the window is full.
         fn advance(&mut self, fill: impl FnOnce(&mut [i8; input::FRAME_BYTES])) -> bool {
             let full = self.take(fill);
-            let arena = self.arena.view();
+            let arena = #view;
             #(#runs(arena);)*
             full
         }
 
         /// A frame, in front of which the others have moved; whether the window is full.
         fn take(&mut self, fill: impl FnOnce(&mut [i8; input::FRAME_BYTES])) -> bool {
-            slide(self.arena.view());
-            fill(self.arena.#place);
+            slide(#view);
+            fill(#place);
             if (self.frames as usize) < input::STEPS {
                 self.frames += 1;
             }
@@ -202,7 +206,7 @@ pub fn self_test() -> TokenStream {
 /// Real numbers in, real numbers out: for models with one output.
 pub fn infer(ports: &Ports) -> TokenStream {
     let [output] = ports.outputs.as_slice() else { return TokenStream::new() };
-    let slice = super::lib_rs::slice(output.io.range);
+    let slice = output.spot.slice();
     quote! {
         /// Quantizes, runs, dequantizes a whole window, as [`run_window`](Model::run_window).
         pub fn infer_f32(&mut self, values: &[f32; input::BYTES]) -> [f32; output::BYTES] {
@@ -211,7 +215,7 @@ pub fn infer(ports: &Ports) -> TokenStream {
             for step in 0..input::STEPS {
                 self.advance(|codes| input::quantize(&frame_of(values, step, 0.0), codes));
             }
-            output::dequantize(self.arena.#slice, &mut result);
+            output::dequantize(#slice, &mut result);
             result
         }
     }

@@ -13,6 +13,10 @@ pub struct BufferId(pub(super) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepId(pub(super) u32);
 
+/// A RAM region over which a plan's arena is divided: the position of its [`Part`](super::Part).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegionId(pub(super) u8);
+
 /// A moment: 0 is when the caller has written the inputs, the plan's event `i` happens
 /// at `i + 1` (where there are no cascades, that is step `i`), and the moment after the
 /// last is when the caller reads the outputs.
@@ -23,6 +27,13 @@ impl BufferId {
     /// The position in the plan's buffer table.
     pub fn index(self) -> usize {
         self.0 as usize
+    }
+}
+
+impl RegionId {
+    /// The position in the plan's table of parts.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
     }
 }
 

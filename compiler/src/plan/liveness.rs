@@ -15,8 +15,10 @@
 
 use std::collections::BTreeMap;
 
-use super::arena::Overlap;
+use super::arena::{Block, Overlap, lower_bound, pack};
+use super::divide::{Division, Full, SCRATCH_HEAT, Things, Unit, divide, heat};
 use super::ids::{BufferId, StepId, Time};
+use super::regions::Regions;
 use super::{Buffer, BufferKind};
 use crate::ir::{Graph, NodeId, ValueId};
 use crate::lower::{Call, Lowered};
@@ -169,7 +171,79 @@ fn safe_in(call: &Call, lowered: &Lowered, operand: ValueId, source: &BTreeMap<V
         .all(|(position, _)| lowered.in_place.contains(&position))
 }
 
+/// Blocks of which some are packed at a time.
+struct Blocks<'a> {
+    blocks: Vec<Block>,
+    overlaps: &'a [Overlap],
+}
+
+impl Blocks<'_> {
+    /// Some of them, and the pairs of these that may overlap.
+    fn some(&self, members: &[usize]) -> (Vec<Block>, Vec<Overlap>) {
+        let position: BTreeMap<usize, usize> = members.iter().enumerate().map(|(at, &m)| (m, at)).collect();
+        let pair = |o: &Overlap| {
+            Some(Overlap { dying: *position.get(&o.dying)?, born: *position.get(&o.born)?, ..*o })
+        };
+        (members.iter().map(|&m| self.blocks[m]).collect(), self.overlaps.iter().filter_map(pair).collect())
+    }
+}
+
+impl Things for Blocks<'_> {
+    fn bound(&self, members: &[usize]) -> usize {
+        let (blocks, overlaps) = self.some(members);
+        lower_bound(&blocks, &overlaps)
+    }
+
+    fn pack(&self, members: &[usize]) -> (Vec<usize>, usize) {
+        let (blocks, overlaps) = self.some(members);
+        let packing = pack(&blocks, &overlaps);
+        (packing.offsets, packing.total_bytes)
+    }
+}
+
 impl Lives {
+    /// The buffers as the packer takes them.
+    pub fn blocks(&self) -> Vec<Block> {
+        let block = |b: &Buffer| Block { bytes: b.bytes, align: b.align, first: b.first, last: b.last };
+        self.buffers.iter().map(block).collect()
+    }
+
+    /// The buffers over several regions, each in one of them.
+    ///
+    /// # Errors
+    /// [`Full`] where something has no place.
+    pub fn divided(
+        &self,
+        graph: &Graph,
+        steps: &[(NodeId, Lowered)],
+        regions: &Regions,
+    ) -> Result<Division, Full> {
+        let mut traffic = vec![0; self.buffers.len()];
+        for (node, lowered) in steps {
+            let touched = lowered.calls.iter().flat_map(|call| &call.inputs);
+            let touched = touched.chain(lowered.calls.first().map(|_| &graph.node(*node).output));
+            touched
+                .for_each(|value| traffic[self.buffer_of[value].index()] += graph.shape(*value).elements());
+        }
+        let unit = |(index, buffer): (usize, &Buffer)| {
+            let moments = buffer.last.index() - buffer.first.index() + 1;
+            let (name, heat) = match &buffer.kind {
+                BufferKind::Scratch { step, .. } => {
+                    let node = graph.node(steps[step.index()].0);
+                    (format!("the scratch of '{}'", node.name), SCRATCH_HEAT)
+                }
+                BufferKind::Values(values) | BufferKind::Row { values, .. } => (
+                    format!("'{}'", graph.value(values[0]).name),
+                    heat(traffic[index], buffer.bytes * moments),
+                ),
+            };
+            Unit { name, members: vec![index], heat }
+        };
+        let units: Vec<Unit> = self.buffers.iter().enumerate().map(unit).collect();
+        let blocks = Blocks { blocks: self.blocks(), overlaps: &self.overlaps };
+        divide(regions, &units, self.buffers.len(), &blocks)
+    }
+
     fn add(&mut self, buffer: Buffer) -> BufferId {
         self.buffers.push(buffer);
         BufferId(self.buffers.len() as u32 - 1)

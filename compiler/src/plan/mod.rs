@@ -9,9 +9,12 @@ pub mod arena;
 pub mod cascade;
 pub mod choose;
 mod display;
+pub mod divide;
 pub mod family;
 pub mod ids;
 mod liveness;
+mod parts;
+pub mod regions;
 mod replay;
 mod rows;
 mod schedule;
@@ -25,8 +28,12 @@ mod weights;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use ids::{ArenaRange, BufferId, ConstRange, StepId, Time};
+pub use ids::{ArenaRange, BufferId, ConstRange, RegionId, StepId, Time};
+pub use parts::Part;
 pub use rows::{Cascade, Event, KeptRows, Pushed, RowTable, RowWork, Slide};
+
+use divide::{Division, Full};
+use regions::Regions;
 
 use crate::Module;
 use crate::ir::{Layout, NodeId, QuantParams, Shape, ValueId};
@@ -56,6 +63,9 @@ pub struct Plan {
     pub buffers: Vec<Buffer>,
     /// Size of the arena: inputs, outputs, everything between and scratch.
     pub arena_bytes: usize,
+    /// The RAM regions over which the arena is divided, in the order of its offsets; empty
+    /// where it is one buffer.
+    pub parts: Vec<Part>,
     /// The largest number of bytes that are needed at one moment under this
     /// schedule, where a step's dying operand and its output overlap as far as
     /// its kernel allows: no arrangement of whole tensors needs less.
@@ -295,15 +305,38 @@ pub fn lowered(module: &Module, kernels: KernelSet) -> Result<Vec<(NodeId, Lower
 /// # Errors
 /// [`PlanError::Bug`] where the result does not pass [`verify`].
 pub fn assemble(module: &Module, steps: Vec<(NodeId, Lowered)>) -> Result<Plan, PlanError> {
+    let lives = liveness::lives(&module.graph, &steps).map_err(PlanError::Bug)?;
+    let arena::Packing { offsets, total_bytes } = arena::pack(&lives.blocks(), &lives.overlaps);
+    placed(module, steps, lives, Division { offsets, total_bytes, parts: Vec::new() })
+}
+
+/// The same, with the buffers divided over several RAM regions; what had no place
+/// otherwise.
+///
+/// # Errors
+/// As [`assemble`].
+pub fn assemble_over(
+    module: &Module,
+    steps: Vec<(NodeId, Lowered)>,
+    regions: &Regions,
+) -> Result<Result<Plan, Full>, PlanError> {
+    let lives = liveness::lives(&module.graph, &steps).map_err(PlanError::Bug)?;
+    match lives.divided(&module.graph, &steps, regions) {
+        Ok(division) => placed(module, steps, lives, division).map(Ok),
+        Err(full) => Ok(Err(full)),
+    }
+}
+
+/// The plan of steps whose buffers have places.
+fn placed(
+    module: &Module,
+    steps: Vec<(NodeId, Lowered)>,
+    mut lives: liveness::Lives,
+    division: Division,
+) -> Result<Plan, PlanError> {
     let graph = &module.graph;
-    let mut lives = liveness::lives(graph, &steps).map_err(PlanError::Bug)?;
-    let blocks: Vec<arena::Block> = lives
-        .buffers
-        .iter()
-        .map(|b| arena::Block { bytes: b.bytes, align: b.align, first: b.first, last: b.last })
-        .collect();
-    let packing = arena::pack(&blocks, &lives.overlaps);
-    for (buffer, &offset) in lives.buffers.iter_mut().zip(&packing.offsets) {
+    let blocks = lives.blocks();
+    for (buffer, &offset) in lives.buffers.iter_mut().zip(&division.offsets) {
         buffer.offset = offset;
     }
     let range_of: BTreeMap<ValueId, ArenaRange> =
@@ -357,7 +390,8 @@ pub fn assemble(module: &Module, steps: Vec<(NodeId, Lowered)>) -> Result<Plan, 
         pushed: None,
         slide: None,
         buffers: lives.buffers,
-        arena_bytes: packing.total_bytes,
+        arena_bytes: division.total_bytes,
+        parts: division.parts,
         live_bound_bytes,
         weights: blob.finish(),
         unrolled: BTreeSet::new(),

@@ -36,15 +36,17 @@ impl RowTable {
         ArenaRange { offset: start, bytes: end - start }
     }
 
-    /// The largest power of two that divides all offsets, as a shift; what is left of
-    /// them must fit 16 bits to be emitted.
-    pub fn shift(&self) -> u32 {
-        self.offsets.iter().map(|o| o.trailing_zeros()).min().unwrap_or(0).min(8)
+    /// The largest power of two that divides all offsets from `start`, where the part of
+    /// the arena begins in which they are, as a shift; what is left of them must fit 16
+    /// bits to be emitted.
+    pub fn shift(&self, start: usize) -> u32 {
+        self.offsets.iter().map(|o| o.wrapping_sub(start).trailing_zeros()).min().unwrap_or(0).min(8)
     }
 
-    /// Whether the offsets can be emitted in 16 bits.
-    pub fn fits(&self) -> bool {
-        self.offsets.iter().all(|o| o >> self.shift() <= usize::from(u16::MAX))
+    /// Whether the offsets from `start` can be emitted in 16 bits.
+    pub fn fits(&self, start: usize) -> bool {
+        let shift = self.shift(start);
+        self.offsets.iter().all(|o| *o >= start && (o - start) >> shift <= usize::from(u16::MAX))
     }
 }
 

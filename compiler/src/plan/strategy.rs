@@ -9,9 +9,12 @@ use std::str::FromStr;
 
 use super::cascade::{self, Candidates, Effort, choose::Candidate};
 use super::choose::{Choice, Formed, Limits, Opt, formed};
-use super::{Plan, PlanError, Work};
+use super::divide::Full;
+use super::regions::Regions;
+use super::{Plan, PlanError, Work, assemble_over};
 use crate::cost;
-use crate::lower::KernelSet;
+use crate::ir::NodeId;
+use crate::lower::{KernelSet, Lowered};
 use crate::{Feed, Module};
 
 /// What matters more.
@@ -71,7 +74,7 @@ pub struct Point {
 pub type Curve = Vec<Point>;
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Asked {
     /// The kernels that the chip runs best.
     pub kernels: KernelSet,
@@ -85,6 +88,9 @@ pub struct Asked {
     pub feed: Feed,
     /// What looking for less RAM may take.
     pub effort: Effort,
+    /// The RAM regions over which an arena may be divided; `limits` speak of the one that
+    /// holds most.
+    pub regions: Regions,
 }
 
 /// A plan and what it was chosen from.
@@ -98,6 +104,9 @@ pub struct Chosen {
     pub curve: Curve,
     /// What the user should know of how the plan was found.
     pub notes: Vec<String>,
+    /// Of a plan that fits no region: why it cannot be divided over several; `None` where
+    /// that was not tried.
+    pub undivided: Option<Full>,
 }
 
 /// Plans a module; `flash_bytes` says what a finished plan needs of flash.
@@ -112,33 +121,75 @@ pub fn choose(
     let formed = formed(module, asked.kernels, asked.opt, asked.limits, flash_bytes)?;
     let limit =
         asked.limits.ram_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    let enough = formed.plan.arena_bytes <= limit;
+    let arena_bytes = formed.plan.arena_bytes;
     let whole = asked.feed == Feed::Whole;
+    let regions = asked.regions.clone();
+    // An arena is one buffer where it fits, and where the user wants it divided only in the
+    // fastest region.
+    let stays = |bytes: usize| bytes <= limit && (!regions.prefers_fast() || regions.fits_fastest(bytes));
     // Where the fastest plan is too large, the user should know what there is beside it.
-    if whole && enough && matches!(asked.strategy, Strategy::Fast | Strategy::Auto) {
-        return Ok(Chosen {
-            plan: formed.plan,
-            choices: formed.choices,
-            curve: Curve::new(),
-            notes: Vec::new(),
-        });
+    if whole && stays(arena_bytes) && matches!(asked.strategy, Strategy::Fast | Strategy::Auto) {
+        return Ok(Chosen::alone(formed));
     }
+    // Divided it is as fast as whole, and in faster memory.
+    if whole && regions.prefers_fast() && matches!(asked.strategy, Strategy::Fast | Strategy::Auto) {
+        let divided = assemble_over(module, formed.steps.clone(), &regions)?;
+        if let Ok(plan) = divided {
+            return Ok(Chosen { plan, ..Chosen::alone(formed) });
+        }
+    }
+    let strategy = asked.strategy;
     let mut survey = Survey::new(module, formed, asked)?;
     let notes = std::mem::take(&mut survey.notes);
-    let point = match asked.strategy {
-        Strategy::Min => smallest(&survey.curve),
-        Strategy::Balanced => {
-            fastest_within(&survey.curve, survey.curve[smallest(&survey.curve)].arena_bytes * 3 / 2)
-        }
+    let curve = &survey.curve;
+    let points: Vec<usize> = match strategy {
+        Strategy::Min => vec![smallest(curve)],
+        Strategy::Balanced => vec![fastest_within(curve, curve[smallest(curve)].arena_bytes * 3 / 2)],
         Strategy::Fast if whole => {
-            let Survey { formed: Formed { plan, choices, .. }, curve, .. } = survey;
-            return Ok(Chosen { plan, choices, curve, notes: Vec::new() });
+            let divided = match regions.may_divide() {
+                true => assemble_over(module, survey.formed.steps.clone(), &regions)?.map(Some),
+                false => Ok(None),
+            };
+            let Survey { formed, curve, .. } = survey;
+            let chosen = Chosen { curve, ..Chosen::alone(formed) };
+            return Ok(match divided {
+                Ok(Some(plan)) => Chosen { plan, ..chosen },
+                Ok(None) => chosen,
+                Err(_) if arena_bytes <= limit => chosen,
+                Err(full) => Chosen { undivided: Some(full), ..chosen },
+            });
         }
-        Strategy::Fast => fastest_within(&survey.curve, usize::MAX),
-        Strategy::Auto => fastest_within(&survey.curve, limit),
+        Strategy::Fast => vec![fastest_within(curve, usize::MAX)],
+        // What fits as one buffer goes before what is faster and divided, unless that is asked for.
+        Strategy::Auto if !regions.prefers_fast() && curve.iter().any(|point| stays(point.arena_bytes)) => {
+            vec![fastest_within(curve, limit)]
+        }
+        Strategy::Auto if regions.may_divide() => (0..curve.len()).rev().collect(),
+        Strategy::Auto => vec![fastest_within(curve, limit)],
     };
-    let mut chosen = survey.take(module, point)?;
+    let mut undivided = None;
+    let mut found = None;
+    for &point in &points {
+        let bytes = survey.curve[point].arena_bytes;
+        if regions.may_divide() && !stays(bytes) {
+            match survey.divided(module, point, &regions)? {
+                Ok(plan) => found = Some((point, Some(plan))),
+                Err(full) => undivided = Some(full),
+            }
+        }
+        if found.is_none() && bytes <= limit {
+            found = Some((point, None));
+        }
+        if found.is_some() {
+            undivided = None;
+            break;
+        }
+    }
+    // Where nothing fits, the last is the smallest.
+    let (point, divided) = found.unwrap_or_else(|| (points.last().copied().unwrap_or(0), None));
+    let mut chosen = survey.take(module, point, divided)?;
     chosen.notes.extend(notes);
+    chosen.undivided = undivided;
     Ok(chosen)
 }
 
@@ -149,6 +200,19 @@ pub fn choose(
 pub fn all(module: &Module, asked: Asked, flash_bytes: &dyn Fn(&Plan) -> u64) -> Result<Curve, PlanError> {
     let formed = formed(module, asked.kernels, asked.opt, asked.limits, flash_bytes)?;
     Ok(Survey::new(module, formed, asked)?.curve)
+}
+
+impl Chosen {
+    /// The plan of whole tensors, with nothing else looked at.
+    fn alone(formed: Formed) -> Chosen {
+        Chosen {
+            plan: formed.plan,
+            choices: formed.choices,
+            curve: Curve::new(),
+            notes: Vec::new(),
+            undivided: None,
+        }
+    }
 }
 
 /// Where the plan of a point comes from.
@@ -209,25 +273,60 @@ impl Survey {
         Ok(Survey { formed, plain, formed_rows, curve, sources, notes })
     }
 
-    fn take(self, module: &Module, index: usize) -> Result<Chosen, PlanError> {
-        let Survey { formed, plain, formed_rows, curve, sources, .. } = self;
-        let rows = match (sources[index], &formed_rows) {
+    /// The candidate of a point with its steps and choices; `None` where it is the plan of
+    /// whole tensors.
+    fn rows(&self, point: usize) -> Option<Rows<'_>> {
+        let formed = &self.formed;
+        match (self.sources[point], &self.formed_rows) {
             (Source::Whole, _) => None,
-            (Source::Rows { plain: false, candidate }, Some(rows)) => {
-                Some((rows, candidate, formed.steps, formed.choices.clone()))
+            (Source::Rows { plain: false, candidate }, Some(all)) => {
+                Some(Rows { all, candidate, steps: &formed.steps, choices: &formed.choices })
             }
             (Source::Rows { candidate, .. }, _) => {
-                Some((&plain, candidate, formed.plain_steps, formed.plain_choices))
+                let (steps, choices) = (&formed.plain_steps, &formed.plain_choices);
+                Some(Rows { all: &self.plain, candidate, steps, choices })
             }
-        };
-        let Some((rows, candidate, steps, choices)) = rows else {
-            return Ok(Chosen { plan: formed.plan, choices: formed.choices, curve, notes: Vec::new() });
-        };
-        let candidate = &rows.list[candidate];
-        let plan = rows.plan(module, steps, candidate)?;
-        let note = candidate.stopped.note(plan.arena_bytes, plan.live_bound_bytes);
-        Ok(Chosen { plan, choices, curve, notes: note.into_iter().collect() })
+        }
     }
+
+    /// The plan of a point over several regions; what has no place otherwise.
+    fn divided(
+        &self,
+        module: &Module,
+        point: usize,
+        regions: &Regions,
+    ) -> Result<Result<Plan, Full>, PlanError> {
+        match self.rows(point) {
+            None => assemble_over(module, self.formed.steps.clone(), regions),
+            Some(Rows { all, candidate, steps, .. }) => {
+                all.divided_plan(module, steps, &all.list[candidate], regions)
+            }
+        }
+    }
+
+    /// The plan of a point, or of its division.
+    fn take(self, module: &Module, point: usize, divided: Option<Plan>) -> Result<Chosen, PlanError> {
+        let Some(Rows { all, candidate, steps, choices }) = self.rows(point) else {
+            let plan = divided.unwrap_or_else(|| self.formed.plan.clone());
+            return Ok(Chosen { plan, curve: self.curve, ..Chosen::alone(self.formed) });
+        };
+        let candidate = &all.list[candidate];
+        let note = candidate.stopped.note(candidate.placed.total_bytes, candidate.bound_bytes);
+        let plan = match divided {
+            Some(plan) => plan,
+            None => all.plan(module, steps.to_vec(), candidate)?,
+        };
+        let (choices, notes) = (choices.to_vec(), note.into_iter().collect());
+        Ok(Chosen { plan, choices, curve: self.curve, notes, undivided: None })
+    }
+}
+
+/// A candidate, with what it is a candidate for.
+struct Rows<'a> {
+    all: &'a Candidates,
+    candidate: usize,
+    steps: &'a [(NodeId, Lowered)],
+    choices: &'a [Choice],
 }
 
 fn whole_point(plan: &Plan, kernels: KernelSet) -> Point {

@@ -25,13 +25,16 @@
 //! 12. Of a window that slides, what is kept lies in runs of the arena, that of the input
 //!     ends with the newest row, and one step leaves what the next one needs: the replay
 //!     begins with nothing and ends when two steps leave the same.
+//! 13. Of an arena that is divided over RAM regions, the parts follow each other and are no
+//!     larger than their regions allow; every buffer, all that a call gets and all rows
+//!     of a tensor lie in one part, at a multiple of their alignment from its first byte.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{
     ArenaRange, Buffer, BufferKind, Cascade, Event, Plan, PlannedCall, Pushed, RowWork, Slide, Step, StepId,
-    Time, Work, replay,
+    Time, Work, parts, replay,
 };
 use crate::ir::ValueId;
 
@@ -42,6 +45,7 @@ use crate::ir::ValueId;
 /// tinyc, never of the model.
 pub fn verify(plan: &Plan) -> Result<(), String> {
     let placed = buffers(plan)?;
+    parts::check(plan)?;
     plan.pushed.iter().try_for_each(|input| pushed(plan, input))?;
     plan.slide.iter().try_for_each(|window| slide(plan, window))?;
     let whole = plan.pushed.is_none() && plan.slide.is_none();
@@ -87,7 +91,9 @@ type Placed = BTreeMap<ValueId, Vec<usize>>;
 fn buffers(plan: &Plan) -> Result<Placed, String> {
     let mut placed = Placed::new();
     for (index, buffer) in plan.buffers.iter().enumerate() {
-        if buffer.range().end() > plan.arena_bytes || !buffer.offset.is_multiple_of(buffer.align) {
+        // Where there are parts, alignment counts from the first byte of each (13).
+        let aligned = !plan.parts.is_empty() || buffer.offset.is_multiple_of(buffer.align);
+        if buffer.range().end() > plan.arena_bytes || !aligned {
             return Err(format!("(1) buffer {index} at {} of {}", buffer.range(), plan.arena_bytes));
         }
         if let BufferKind::Values(values) | BufferKind::Row { values, .. } = &buffer.kind {
@@ -214,8 +220,9 @@ fn by_rows(plan: &Plan, step: &Step, work: &RowWork) -> Result<(), String> {
     }
     let tables = || work.inputs.iter().chain([&work.output]).map(|&table| plan.row_tables.get(table));
     for table in tables() {
-        let inside =
-            table.is_some_and(|t| t.fits() && t.offsets.iter().all(|o| o + t.row_bytes <= plan.arena_bytes));
+        let inside = table.is_some_and(|t| {
+            plan.addressable(t) && t.offsets.iter().all(|o| o + t.row_bytes <= plan.arena_bytes)
+        });
         if !inside {
             return fails("has rows outside the arena, or that cannot be emitted");
         }
@@ -252,7 +259,11 @@ fn pushed(plan: &Plan, pushed: &Pushed) -> Result<(), String> {
         return fails("has rows that are not its own");
     }
     let inside = table.offsets.iter().all(|offset| offset + table.row_bytes <= plan.arena_bytes);
-    if !inside || !table.fits() || table.offsets.len() != pushed.after.len() || pushed.after.is_empty() {
+    if !inside
+        || !plan.addressable(table)
+        || table.offsets.len() != pushed.after.len()
+        || pushed.after.is_empty()
+    {
         return fails("has rows without a place");
     }
     let runs: usize = pushed.after.iter().map(|&count| usize::from(count)).sum();
@@ -315,7 +326,7 @@ fn order(plan: &Plan, cascade: &Cascade) -> Result<(), String> {
 }
 
 /// The units of a stage's entries, where the cascade says where they begin.
-fn parts(cascade: &Cascade, stage: usize) -> impl Iterator<Item = Range<usize>> {
+fn entries(cascade: &Cascade, stage: usize) -> impl Iterator<Item = Range<usize>> {
     let entries = cascade.order.iter().zip(&cascade.starts);
     let own = entries.filter(move |((s, _), _)| usize::from(*s) == stage);
     own.map(|((_, count), &start)| usize::from(start)..usize::from(start) + usize::from(*count))
@@ -324,12 +335,12 @@ fn parts(cascade: &Cascade, stage: usize) -> impl Iterator<Item = Range<usize>> 
 /// Whether no unit of a stage is run twice, and none behind the last.
 fn ascends(cascade: &Cascade, stage: usize, work: &RowWork) -> bool {
     let mut next = 0;
-    parts(cascade, stage).all(|units| std::mem::replace(&mut next, units.end) <= units.start)
+    entries(cascade, stage).all(|units| std::mem::replace(&mut next, units.end) <= units.start)
         && next <= work.units
 }
 
 /// Whether the units of a stage follow each other from the first on.
 fn follows(cascade: &Cascade, stage: usize) -> bool {
     let mut next = 0;
-    parts(cascade, stage).all(|units| std::mem::replace(&mut next, units.end) == units.start)
+    entries(cascade, stage).all(|units| std::mem::replace(&mut next, units.end) == units.start)
 }

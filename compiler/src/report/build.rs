@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::StackFrame;
 use super::choices::ChoiceRow;
 use super::dead_channels::DeadChannelsRow;
-use super::memory::{self, Budgets, Footprint, MemoryUse, RegionRow};
+use super::memory::{self, Budgets, Footprint, MemoryUse, PartRow, RegionRow};
 use super::unrolled::UnrollRow;
 use crate::codegen::RamFacts;
 use crate::compile::{Compiled, ScaleSource};
@@ -62,8 +62,11 @@ pub struct BuildReport {
     pub flash: MemoryUse,
     /// The arena against the RAM region in which it lies.
     pub ram: MemoryUse,
-    /// The RAM region for the arena: the fastest in which it is within the budget.
-    pub arena_region: RegionRow,
+    /// The RAM region for the arena: the fastest in which it is within the budget; null where
+    /// the arena is divided over several.
+    pub arena_region: Option<RegionRow>,
+    /// The parts of an arena that is divided, the fastest region first.
+    pub arena_parts: Vec<PartRow>,
     /// Whether flash and RAM are within their budgets.
     pub fits: bool,
     /// SQNR against the float oracle, of the output where it is lowest; null
@@ -275,7 +278,11 @@ impl BuildReport {
             ram_bytes: emitted.ram.map(|ram| need.arena_bytes + ram.stack_bytes + ram.static_bytes),
             flash,
             ram,
-            arena_region: RegionRow::of(need.arena_bytes, emitted.target, emitted.budgets),
+            arena_region: plan
+                .parts
+                .is_empty()
+                .then(|| RegionRow::of(need.arena_bytes, emitted.target, emitted.budgets)),
+            arena_parts: PartRow::all(plan, emitted.target),
             fits: flash.fits() && ram.fits(),
             sqnr_db: worst.and_then(|w| w.sqnr_db),
             top1_agreement: worst.and_then(|w| w.top1_agreement),

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::build::{BuildReport, FileRow, InputFrames};
 use super::choices;
-use super::memory::MemoryUse;
+use super::memory::{MemoryUse, PartRow, RegionRow};
 use super::short;
 use super::stack_path::StackFrame;
 use crate::target::units::{format_bytes, thousands};
@@ -73,8 +73,11 @@ impl BuildReport {
                 verdict(&self.ram)
             ),
         )?;
-        if let Some(text) = self.arena_region.text().filter(|_| alone) {
+        if let Some(text) = self.arena_region.as_ref().and_then(RegionRow::text).filter(|_| alone) {
             line("region", text)?;
+        }
+        if !self.arena_parts.is_empty() {
+            line("regions", PartRow::text(&self.arena_parts))?;
         }
         line("stack", self.stack_text())?;
         if let Some(path) = &self.stack_path {
@@ -134,8 +137,12 @@ impl BuildReport {
         files_text(f, &self.out_dir, &self.files)?;
         let library = self.package.replace('-', "_");
         writeln!(f, "\n  {} = {{ path = {:?} }}", self.package, self.out_dir)?;
+        let new = match self.arena_parts.is_empty() {
+            true => format!("let mut model = {library}::Model::new();"),
+            false => format!("let mut model = {library}::Model::new(..); // its parts: README.md"),
+        };
         if let Some(rows) = self.input_rows {
-            writeln!(f, "  let mut model = {library}::Model::new();")?;
+            writeln!(f, "  {new}")?;
             return writeln!(
                 f,
                 "  let output = model.push_row(&row); // {} times {} of i8; the last one gives the output",
@@ -144,7 +151,7 @@ impl BuildReport {
             );
         }
         if let Some(frames) = self.input_frames {
-            writeln!(f, "  let mut model = {library}::Model::new();")?;
+            writeln!(f, "  {new}")?;
             return writeln!(
                 f,
                 "  let output = model.step(&frame); // {} of i8 a frame; from frame {} on each gives an output",
@@ -155,14 +162,14 @@ impl BuildReport {
         match (&self.input_shapes[..], &self.output_shapes[..]) {
             ([input], [output]) => {
                 let elements = |shape: &[usize]| thousands(shape.iter().product::<usize>() as u64);
-                writeln!(f, "  let mut model = {library}::Model::new();")?;
+                writeln!(f, "  {new}")?;
                 writeln!(f, "  model.input_mut().copy_from_slice(&codes); // {} of i8", elements(input))?;
                 writeln!(f, "  let output = model.run(); // {} of i8", elements(output))
             }
-            _ => writeln!(
-                f,
-                "  let mut model = {library}::Model::new(); // inputs and outputs by name: README.md"
-            ),
+            _ if self.arena_parts.is_empty() => {
+                writeln!(f, "  {new} // inputs and outputs by name: README.md")
+            }
+            _ => writeln!(f, "  {new}"),
         }
     }
 }

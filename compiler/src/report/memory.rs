@@ -9,11 +9,12 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::code_size;
+use super::{code_size, traffic};
 use crate::codegen::Placement;
-use crate::plan::Plan;
+use crate::compile::Compiled;
 use crate::plan::choose::Limits;
-use crate::plan::strategy::Curve;
+use crate::plan::regions::{Regions, Room, Spread};
+use crate::plan::{Part, Plan};
 use crate::target::units::format_bytes;
 use crate::target::{Budget, Dma, RamRegion, Target};
 
@@ -31,6 +32,10 @@ pub struct Footprint {
     /// The layer at which the arena is fullest; `None` where that is before the
     /// first or after the last layer.
     pub peak_step: Option<String>,
+    /// Of an arena that is divided, the region of each part and its bytes.
+    pub parts: Vec<(String, u64)>,
+    /// Why the arena cannot be divided over the regions; `None` where that was not tried.
+    pub undivided: Option<String>,
 }
 
 impl Footprint {
@@ -43,15 +48,21 @@ impl Footprint {
             arena_bytes: plan.arena_bytes as u64,
             smallest_bytes: plan.arena_bytes as u64,
             peak_step: plan.peak_step.map(|id| plan.steps[id.index()].name.clone()),
+            parts: plan.parts.iter().map(|part| (part.region.clone(), part.bytes as u64)).collect(),
+            undivided: None,
         }
     }
 
     /// The footprint of a plan that was chosen from several.
     #[must_use]
-    pub fn of_chosen(plan: &Plan, curve: &Curve) -> Self {
-        let need = Self::of(plan);
-        let least = curve.iter().map(|point| point.arena_bytes as u64).min();
-        Self { smallest_bytes: need.smallest_bytes.min(least.unwrap_or(u64::MAX)), ..need }
+    pub fn of_chosen(compiled: &Compiled) -> Self {
+        let need = Self::of(&compiled.plan);
+        let least = compiled.curve.iter().map(|point| point.arena_bytes as u64).min();
+        Self {
+            smallest_bytes: need.smallest_bytes.min(least.unwrap_or(u64::MAX)),
+            undivided: compiled.undivided.as_ref().map(ToString::to_string),
+            ..need
+        }
     }
 
     /// The footprint of several plans in one firmware, never two of which run at once:
@@ -66,6 +77,8 @@ impl Footprint {
             arena_bytes: alone.as_ref().map_or(0, |need| need.arena_bytes),
             smallest_bytes: alone.as_ref().map_or(0, |need| need.smallest_bytes),
             peak_step: alone.and_then(|need| need.peak_step),
+            parts: Vec::new(),
+            undivided: None,
         }
     }
 
@@ -96,6 +109,26 @@ impl Budgets {
     }
 }
 
+impl Budgets {
+    /// The RAM regions of a target over which an arena may be divided: each may be used to the budget's
+    /// share of it; of a budget in bytes, all together may use so many.
+    #[must_use]
+    pub fn regions(&self, target: &Target, spread: Spread) -> Regions {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let room = |region: &&RamRegion| Room {
+            region: region.name.clone(),
+            limit_bytes: bytes(self.ram.limit_bytes(region.length_bytes)),
+        };
+        let regions = target.arena_regions();
+        let total = regions.iter().map(|region| region.length_bytes).sum();
+        Regions {
+            spread,
+            rooms: regions.iter().map(room).collect(),
+            total_bytes: bytes(self.ram.limit_bytes(total)),
+        }
+    }
+}
+
 /// The RAM region for an arena.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RegionRow {
@@ -115,7 +148,11 @@ impl RegionRow {
     /// The region for an arena.
     #[must_use]
     pub fn of(arena_bytes: u64, target: &Target, budgets: &Budgets) -> Self {
-        let region = place(arena_bytes, target, budgets);
+        Self::row(place(arena_bytes, target, budgets), target)
+    }
+
+    /// The row of a region.
+    fn row(region: &RamRegion, target: &Target) -> Self {
         Self {
             name: region.name.clone(),
             origin: region.origin,
@@ -125,21 +162,67 @@ impl RegionRow {
         }
     }
 
-    /// What the user has to do; `None` where nothing.
-    #[must_use]
-    pub fn text(&self) -> Option<String> {
-        let dma = match self.dma {
+    /// Who does not reach it, as the end of a sentence.
+    fn dma_text(&self) -> &'static str {
+        match self.dma {
             Some(Dma::All) => "",
             Some(Dma::Some) => ", which not every DMA reaches",
             Some(Dma::None) => ", which no DMA reaches",
             None => ", of which it is not known whether DMA reaches it",
-        };
+        }
+    }
+
+    /// What the user has to do; `None` where nothing.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        let dma = self.dma_text();
         self.to_be_placed.then(|| {
             format!(
                 "{} at {:#010x} is the fastest in which the arena fits{dma}: README.md says how to place it",
                 self.name, self.origin
             )
         })
+    }
+}
+
+/// A part of an arena that is divided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartRow {
+    /// Its bytes.
+    pub bytes: u64,
+    /// What the budget leaves of its region.
+    pub limit_bytes: u64,
+    /// Of the activation bytes that one inference reads and writes, those in it.
+    pub activation_bytes: u64,
+    /// The region.
+    #[serde(flatten)]
+    pub region: RegionRow,
+}
+
+impl PartRow {
+    /// The parts of a plan; none where its arena is one buffer.
+    #[must_use]
+    pub fn all(plan: &Plan, target: &Target) -> Vec<Self> {
+        let row = |(part, activation_bytes): (&Part, u64)| {
+            let region = RegionRow::row(target.ram_region(&part.region)?, target);
+            let (bytes, limit_bytes) = (part.bytes as u64, part.limit_bytes as u64);
+            Some(Self { bytes, limit_bytes, activation_bytes, region })
+        };
+        plan.parts.iter().zip(traffic::by_part(plan)).filter_map(row).collect()
+    }
+
+    /// All of them in words: "dtcm 52,416 B of 52,428 B, with 70 % of the traffic + sram 90,000 B
+    /// of 209,715 B".
+    #[must_use]
+    pub fn text(rows: &[Self]) -> String {
+        let all: u64 = rows.iter().map(|row| row.activation_bytes).sum();
+        let of = |row: &Self| {
+            let (bytes, limit) = (format_bytes(row.bytes), format_bytes(row.limit_bytes));
+            let (dma, percent) = (row.region.dma_text(), (100 * row.activation_bytes + all / 2) / all.max(1));
+            format!("{} {bytes} of {limit} with {percent} % of the traffic{dma}", row.region.name)
+        };
+        let parts: Vec<String> = rows.iter().map(of).collect();
+        format!("{}: README.md says how to place each", parts.join(" + "))
     }
 }
 
@@ -174,12 +257,22 @@ pub fn flash(need: &Footprint, target: &Target, budgets: &Budgets) -> MemoryUse 
     MemoryUse::new(need.flash_bytes(), budgets.flash, target.flash_bytes())
 }
 
-/// RAM of a target: the arena against the budget. The stack is not in it: its
+/// RAM of a target: the arena against the budget, of one that is divided all its regions together. The stack is not in it: its
 /// depth is not known before linking, and the part of the RAM that the budget
 /// leaves is there for it.
 #[must_use]
 pub fn ram(need: &Footprint, target: &Target, budgets: &Budgets) -> MemoryUse {
-    MemoryUse::new(need.arena_bytes, budgets.ram, place(need.arena_bytes, target, budgets).length_bytes)
+    let parts: Vec<&RamRegion> = need.parts.iter().filter_map(|(name, _)| target.ram_region(name)).collect();
+    if need.parts.is_empty() || parts.len() < need.parts.len() {
+        return MemoryUse::new(
+            need.arena_bytes,
+            budgets.ram,
+            place(need.arena_bytes, target, budgets).length_bytes,
+        );
+    }
+    let total = parts.iter().map(|region| region.length_bytes).sum();
+    let needed = need.parts.iter().map(|(_, bytes)| bytes).sum();
+    MemoryUse::new(needed, budgets.ram, total)
 }
 
 /// The RAM region for an arena: the fastest in which it is within the budget, else the
@@ -198,14 +291,26 @@ pub fn place<'a>(arena_bytes: u64, target: &'a Target, budgets: &Budgets) -> &'a
 #[must_use]
 pub fn placement(arena_bytes: u64, target: &Target, budgets: &Budgets) -> Option<Placement> {
     let region = place(arena_bytes, target, budgets);
-    (region.name != target.arena_region).then(|| Placement {
+    (region.name != target.arena_region).then(|| placed(region, target))
+}
+
+/// The regions of the parts of an arena that is divided, for the emitted crate; none where it
+/// is one buffer.
+#[must_use]
+pub fn placements(plan: &Plan, target: &Target) -> Vec<Placement> {
+    let regions = plan.parts.iter().filter_map(|part| target.ram_region(&part.region));
+    regions.map(|region| placed(region, target)).collect()
+}
+
+fn placed(region: &RamRegion, target: &Target) -> Placement {
+    Placement {
         region: region.name.clone(),
         instead_of: target.arena_region.clone(),
         origin: region.origin,
         length_bytes: region.length_bytes,
         dma: region.dma,
         description: region.description.clone(),
-    })
+    }
 }
 
 /// A model that does not fit.
@@ -244,6 +349,9 @@ pub fn check(
             budgets.ram.describe(ram_use.total_bytes)
         );
         let _ = write!(message, "\n  {}\n  {}", smallest(need, &ram_use), regions(target));
+        if let Some(reason) = &need.undivided {
+            let _ = write!(message, "\n  {}: {reason}", divided(target, budgets));
+        }
     }
     if !flash_use.fits() {
         let _ = write!(
@@ -290,6 +398,15 @@ fn regions(target: &Target) -> String {
     };
     let list: Vec<String> = target.ram.iter().map(of).collect();
     format!("RAM regions of {}: {}", target.name, list.join(", "))
+}
+
+/// Over what the arena could have been divided.
+fn divided(target: &Target, budgets: &Budgets) -> String {
+    let of = |region: &&RamRegion| {
+        format!("{} {}", region.name, format_bytes(budgets.ram.limit_bytes(region.length_bytes)))
+    };
+    let rooms: Vec<String> = target.arena_regions().iter().map(of).collect();
+    format!("divided over {} it does not fit either", rooms.join(" + "))
 }
 
 /// The target with the least RAM, then the least flash, that fits. Targets

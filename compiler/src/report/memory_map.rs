@@ -19,12 +19,26 @@ pub struct MemoryMap {
     pub arena_bytes: usize,
     /// The most bytes that are needed at one moment: no arrangement needs less.
     pub live_bound_bytes: usize,
+    /// The RAM regions over which the arena is divided, in the order of the offsets; empty
+    /// where it is one buffer.
+    pub regions: Vec<MapRegion>,
     /// Moments of the schedule: 0 is before the run, the last one after it.
     pub moments: usize,
     /// What is live before the run, every step, what is live after it.
     pub steps: Vec<MapStep>,
     /// The buffers in the order of the plan.
     pub buffers: Vec<MapBuffer>,
+}
+
+/// What of the arena lies in a RAM region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MapRegion {
+    /// The region's name in the target's file.
+    pub name: String,
+    /// Its first byte among the offsets of the buffers.
+    pub offset: usize,
+    /// Size.
+    pub bytes: usize,
 }
 
 /// A span of the time axis: a step, or the caller's turn before or after the run.
@@ -153,10 +167,22 @@ impl MemoryMap {
         Self {
             arena_bytes: plan.arena_bytes,
             live_bound_bytes: plan.live_bound_bytes,
+            regions: plan
+                .parts
+                .iter()
+                .map(|part| MapRegion { name: part.region.clone(), offset: part.start, bytes: part.bytes })
+                .collect(),
             moments: events.len() + 2,
             steps,
             buffers,
         }
+    }
+
+    /// The region in which a buffer lies; `None` where the arena is one buffer.
+    pub(super) fn region_of(&self, buffer: &MapBuffer) -> Option<&MapRegion> {
+        self.regions
+            .iter()
+            .find(|region| (region.offset..region.offset + region.bytes).contains(&buffer.offset))
     }
 
     /// The buffers of each group.

@@ -49,6 +49,7 @@ pub fn svg(map: &MemoryMap) -> String {
         picture.buffer(&mut out, buffer);
     }
     picture.axis(&mut out);
+    picture.regions(&mut out);
     for index in 0..map.steps.len() {
         picture.step(&mut out, index);
     }
@@ -85,6 +86,31 @@ impl Picture<'_> {
         Picture { map, x }
     }
 
+    /// Where a buffer begins, in words.
+    fn place(&self, buffer: &MapBuffer) -> String {
+        match self.map.region_of(buffer) {
+            Some(region) => {
+                format!("{} of {}", thousands((buffer.offset - region.offset) as u64), escaped(&region.name))
+            }
+            None => thousands(buffer.offset as u64),
+        }
+    }
+
+    /// Where one RAM region ends and the next begins, and their names.
+    fn regions(&self, out: &mut String) {
+        let (left, right) = (LEFT, self.x[self.map.moments]);
+        for region in &self.map.regions {
+            let (y, name) = (self.y(region.offset), escaped(&region.name));
+            let _ = writeln!(
+                out,
+                r##"<line x1="{left:.2}" y1="{y:.2}" x2="{right:.2}" y2="{y:.2}" stroke="#000000" stroke-width="1.5"/><text x="{:.2}" y="{:.2}" font-weight="bold">{name}, {}</text>"##,
+                right + 6.0,
+                y - 6.0,
+                format_bytes(region.bytes as u64)
+            );
+        }
+    }
+
     fn y(&self, bytes: usize) -> f64 {
         TOP + HEIGHT * (1.0 - bytes as f64 / self.map.arena_bytes.max(1) as f64)
     }
@@ -114,7 +140,7 @@ impl Picture<'_> {
         let _ = writeln!(
             out,
             r##"<rect x="{x:.2}" y="{y:.2}" width="{width:.2}" height="{height:.2}" fill="{fill}" fill-opacity="0.85" stroke="#333333" stroke-width="{border}"><title>{what}: {size} at {}, moments {} to {}</title></rect>"##,
-            thousands(buffer.offset as u64),
+            self.place(buffer),
             buffer.first,
             buffer.last
         );

@@ -1,11 +1,11 @@
 //! The arena over the schedule for a terminal.
 //!
 //! In: a [`MemoryMap`]. Out: time downwards, one line a step, the arena's bytes
-//! across, a legend. Invariant: no line is longer than 100 characters.
+//! across, for each RAM region by itself, a legend. Invariant: no line is longer than 100 characters.
 
 use std::fmt;
 
-use super::memory_map::{MapBuffer, MapKind, MemoryMap, live_bytes};
+use super::memory_map::{MapBuffer, MapKind, MapStep, MemoryMap, live_bytes};
 use super::short;
 use crate::target::units::{format_bytes, thousands};
 
@@ -22,26 +22,34 @@ const FREE: u8 = b'.';
 
 impl fmt::Display for MemoryMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let column_bytes = self.arena_bytes.div_ceil(COLUMNS).max(1);
-        let used = self.arena_bytes.div_ceil(column_bytes);
-        writeln!(
+        write!(
             f,
-            "arena {}, lower bound {} (V); a column is {}; > marks the peak",
+            "arena {}, lower bound {}",
             format_bytes(self.arena_bytes as u64),
             format_bytes(self.live_bound_bytes as u64),
-            format_bytes(column_bytes as u64),
         )?;
-        writeln!(f, "{:NAME$} {:>10}  {}", "step", "live B", self.ruler(column_bytes))?;
-        for step in &self.steps {
-            let name = match &step.name {
-                Some(name) => cut(name),
-                None if step.first == 0 => "(inputs written)".to_owned(),
-                None => "(outputs read)".to_owned(),
-            };
-            let picture = self.line(step.fullest, column_bytes, used);
-            let (mark, how) = (if step.peak { '>' } else { ' ' }, if step.by_rows { '=' } else { ' ' });
-            let live = thousands(step.live_bytes as u64);
-            writeln!(f, "{name:NAME$}{how}{live:>10} {mark}{picture}")?;
+        if self.regions.is_empty() {
+            let all = Span { first: 0, bytes: self.arena_bytes, bound_bytes: self.live_bound_bytes };
+            writeln!(f, " (V); a column is {}; > marks the peak", format_bytes(all.column_bytes() as u64))?;
+            self.picture(f, &all, |step| step.live_bytes)?;
+        } else {
+            writeln!(f, "; > marks the peak")?;
+        }
+        for region in &self.regions {
+            let inside = |b: &&MapBuffer| (region.offset..region.offset + region.bytes).contains(&b.offset);
+            let live = live_bytes(self.buffers.iter().filter(inside), self.moments);
+            // Where a tensor is made over another, bytes count twice.
+            let bound_bytes = live.iter().copied().max().unwrap_or(0).min(region.bytes);
+            let span = Span { first: region.offset, bytes: region.bytes, bound_bytes };
+            writeln!(
+                f,
+                "\n{} {}, at most {} of it live (V); a column is {}",
+                region.name,
+                format_bytes(region.bytes as u64),
+                format_bytes(bound_bytes as u64),
+                format_bytes(span.column_bytes() as u64),
+            )?;
+            self.picture(f, &span, |step| live[step.fullest])?;
         }
         writeln!(
             f,
@@ -61,27 +69,66 @@ impl fmt::Display for MemoryMap {
     }
 }
 
-impl MemoryMap {
+/// Bytes of the arena that a picture shows.
+struct Span {
+    first: usize,
+    bytes: usize,
+    /// The most of them that are live at one moment.
+    bound_bytes: usize,
+}
+
+impl Span {
+    fn column_bytes(&self) -> usize {
+        self.bytes.div_ceil(COLUMNS).max(1)
+    }
+
     /// Offsets at the quarters, and where the lower bound ends.
-    fn ruler(&self, column_bytes: usize) -> String {
+    fn ruler(&self) -> String {
+        let column_bytes = self.column_bytes();
         let mut ruler = vec![b' '; COLUMNS];
         for quarter in 0..4 {
             let at = quarter * COLUMNS / 4;
             let label = thousands((at * column_bytes) as u64);
-            if at * column_bytes < self.arena_bytes && at + label.len() <= COLUMNS {
+            if at * column_bytes < self.bytes && at + label.len() <= COLUMNS {
                 ruler[at..at + label.len()].copy_from_slice(label.as_bytes());
             }
         }
-        let bound = (self.live_bound_bytes.max(1) - 1) / column_bytes;
+        let bound = (self.bound_bytes.max(1) - 1) / column_bytes;
         ruler[bound.min(COLUMNS - 1)] = b'V';
         String::from_utf8_lossy(&ruler).trim_end().to_owned()
     }
+}
+
+impl MemoryMap {
+    /// The steps, each with some bytes of the arena; `live` says how many of them it needs.
+    fn picture(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        span: &Span,
+        live: impl Fn(&MapStep) -> usize,
+    ) -> fmt::Result {
+        writeln!(f, "{:NAME$} {:>10}  {}", "step", "live B", span.ruler())?;
+        for step in &self.steps {
+            let name = match &step.name {
+                Some(name) => cut(name),
+                None if step.first == 0 => "(inputs written)".to_owned(),
+                None => "(outputs read)".to_owned(),
+            };
+            let picture = self.line(step.fullest, span);
+            let (mark, how) = (if step.peak { '>' } else { ' ' }, if step.by_rows { '=' } else { ' ' });
+            let live = thousands(live(step) as u64);
+            writeln!(f, "{name:NAME$}{how}{live:>10} {mark}{picture}")?;
+        }
+        Ok(())
+    }
 
     /// The arena at a moment: each column shows who has most of its bytes.
-    fn line(&self, moment: usize, column_bytes: usize, columns: usize) -> String {
+    fn line(&self, moment: usize, span: &Span) -> String {
+        let column_bytes = span.column_bytes();
         let live: Vec<&MapBuffer> = self.buffers.iter().filter(|b| b.is_live(moment)).collect();
         let cell = |column: usize| {
-            let (start, end) = (column * column_bytes, (column + 1) * column_bytes);
+            let start = span.first + column * column_bytes;
+            let end = (start + column_bytes).min(span.first + span.bytes);
             let part = |b: &MapBuffer| b.end().min(end).saturating_sub(b.offset.max(start));
             let here: Vec<&MapBuffer> = live.iter().copied().filter(|b| part(b) > 0).collect();
             let shares = |a: &MapBuffer, b: &MapBuffer| {
@@ -104,7 +151,7 @@ impl MemoryMap {
                 _ => LETTERS.get(most).copied().unwrap_or(SCRATCH),
             }
         };
-        (0..columns).map(|column| cell(column) as char).collect()
+        (0..span.bytes.div_ceil(column_bytes)).map(|column| cell(column) as char).collect()
     }
 
     fn legend(&self, f: &mut fmt::Formatter<'_>, index: usize, group: &[&MapBuffer]) -> fmt::Result {
@@ -121,11 +168,21 @@ impl MemoryMap {
             MapKind::Scratch => "scratch",
         };
         let place = match group {
-            [one] => format!("{}..{}", thousands(one.offset as u64), thousands(one.end() as u64)),
+            [one] => {
+                let start = self.region_of(one).map_or(0, |region| region.offset);
+                let (first, end) = (one.offset - start, one.end() - start);
+                format!("{}..{}", thousands(first as u64), thousands(end as u64))
+            }
             rows => format!("at most, in {} rows", rows.len()),
         };
         let place = match (buffer.kind, group.len()) {
             (MapKind::Scratch, 2..) => "at most".to_owned(),
+            _ => place,
+        };
+        let place = match self.region_of(buffer) {
+            Some(region) if group.len() == 1 || buffer.kind != MapKind::Scratch => {
+                format!("{place} of {}", region.name)
+            }
             _ => place,
         };
         let (letter, most) = (letter as char, format_bytes(most as u64));

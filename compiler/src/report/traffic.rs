@@ -24,7 +24,7 @@ use serde::Serialize;
 use crate::Module;
 use crate::ir::{Graph, NodeId};
 use crate::ops::Op;
-use crate::plan::{Event, Plan, Step, Work};
+use crate::plan::{ArenaRange, Event, Plan, PlannedCall, Step, Work};
 
 /// Bytes of the table of an element-wise function: one a code.
 const TABLE_BYTES: u64 = 256;
@@ -56,34 +56,65 @@ impl Traffic {
 #[must_use]
 pub fn after_fusion(plan: &Plan) -> Traffic {
     let mut traffic = Traffic::default();
-    for (step, call) in plan.steps.iter().flat_map(|step| step.work.calls().iter().map(move |c| (step, c))) {
-        if let (Work::Rows(work), Some(_)) = (&step.work, &plan.slide) {
-            let units = units(plan, step);
-            let read: BTreeSet<usize> = units.iter().flat_map(|&unit| work.form.reads(unit)).collect();
-            let written = units.iter().filter(|&&unit| work.form.writes(unit).is_some()).count();
-            let walk = &work.form.walk;
-            let bytes = work.inputs.len() * read.len() * walk.in_row_bytes + written * walk.out_row_bytes;
-            traffic.add(bytes as u64, call.consts.bytes as u64);
-            continue;
+    for step in &plan.steps {
+        for call in step.work.calls() {
+            let (reads, written) = moved(plan, step, call);
+            let activations = reads.iter().sum::<usize>() + written;
+            traffic.add(activations as u64, call.consts.bytes as u64);
         }
-        if let Work::Rows(work) = &step.work {
-            let walk = &work.form.walk;
-            let read: usize =
-                (0..work.inputs.len()).map(|at| walk.in_rows * work.form.in_row_bytes(at)).sum();
-            traffic.add((read + walk.out_rows * walk.out_row_bytes) as u64, call.consts.bytes as u64);
-            continue;
-        }
-        let read: usize = call.inputs.iter().map(|operand| operand.range.bytes).sum();
-        // The parts of a concatenation share the output: each writes what it reads.
-        let written = match &call.kernel {
-            crate::lower::Kernel::Copy(p) if !p.fill => p.dims.iter().product(),
-            _ => call.output.bytes,
-        };
-        traffic.add((read + written) as u64, call.consts.bytes as u64);
     }
     // What is kept moves.
     traffic.add(2 * plan.kept_bytes() as u64, 0);
     traffic
+}
+
+/// Activation bytes that one inference reads and writes in each part of an arena that is
+/// divided, by the rule of [`after_fusion`].
+#[must_use]
+pub fn by_part(plan: &Plan) -> Vec<u64> {
+    let mut bytes = vec![0; plan.parts.len()];
+    let mut add = |range: ArenaRange, moved: usize| {
+        if let Some(region) = plan.region_of(range) {
+            bytes[region.index()] += moved as u64;
+        }
+    };
+    for step in &plan.steps {
+        for call in step.work.calls() {
+            let (reads, written) = moved(plan, step, call);
+            for (operand, read) in call.inputs.iter().zip(reads) {
+                add(operand.range, read);
+            }
+            add(call.output, written);
+        }
+    }
+    for kept in plan.slide.iter().flat_map(|slide| &slide.kept) {
+        let row_bytes = plan.row_tables[kept.table].row_bytes;
+        add(kept.range(&plan.row_tables), 2 * kept.moved() * row_bytes);
+    }
+    bytes
+}
+
+/// Activation bytes that a call reads of each operand, and those that it writes.
+fn moved(plan: &Plan, step: &Step, call: &PlannedCall) -> (Vec<usize>, usize) {
+    if let (Work::Rows(work), Some(_)) = (&step.work, &plan.slide) {
+        let units = units(plan, step);
+        let read: BTreeSet<usize> = units.iter().flat_map(|&unit| work.form.reads(unit)).collect();
+        let written = units.iter().filter(|&&unit| work.form.writes(unit).is_some()).count();
+        let walk = &work.form.walk;
+        let reads = vec![read.len() * walk.in_row_bytes; work.inputs.len()];
+        return (reads, written * walk.out_row_bytes);
+    }
+    if let Work::Rows(work) = &step.work {
+        let walk = &work.form.walk;
+        let reads = (0..work.inputs.len()).map(|at| walk.in_rows * work.form.in_row_bytes(at)).collect();
+        return (reads, walk.out_rows * walk.out_row_bytes);
+    }
+    // The parts of a concatenation share the output: each writes what it reads.
+    let written = match &call.kernel {
+        crate::lower::Kernel::Copy(p) if !p.fill => p.dims.iter().product(),
+        _ => call.output.bytes,
+    };
+    (call.inputs.iter().map(|operand| operand.range.bytes).collect(), written)
 }
 
 /// The units of a step that are run.

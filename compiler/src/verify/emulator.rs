@@ -484,7 +484,9 @@ fn build_elf(
         "frames" => "\"frames\"",
         _ => "",
     };
-    let default = [default, rows].into_iter().filter(|list| !list.is_empty()).collect::<Vec<_>>().join(", ");
+    let divided = if emitted.divided()? { "\"divided\"" } else { "" };
+    let default =
+        [default, rows, divided].into_iter().filter(|list| !list.is_empty()).collect::<Vec<_>>().join(", ");
     // File names in debug information would look like those of panics.
     let (debug, strip) = match purpose {
         Purpose::Run | Purpose::Trace => (true, false),
@@ -492,7 +494,7 @@ fn build_elf(
     };
     let manifest = format!(
         "version = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[features]\n\
-         default = [{default}]\ntrace = []\nlocate = []\nrows = []\nframes = []\n\n[dependencies]\n{}\n\
+         default = [{default}]\ntrace = []\nlocate = []\nrows = []\nframes = []\ndivided = []\n\n[dependencies]\n{}\n\
          [profile.release]\nopt-level = 3\nlto = \"fat\"\ncodegen-units = 1\n\
          panic = \"abort\"\ndebug = {debug}\nstrip = {strip}\nincremental = false\n\
          overflow-checks = false\ndebug-assertions = false\n",

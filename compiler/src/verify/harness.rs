@@ -47,6 +47,15 @@ use std::time::{Duration, Instant};
 ///     #[cfg(feature = "trace")]
 ///     pub fn run_traced(&mut self, window: &[i8; _], sink: &mut dyn FnMut(usize, &str, &[i8])) -> _;
 /// ```
+/// Of one that says `divided = true`, whose model borrows its memory, this part instead of `new`:
+/// ```text
+/// impl Memory {
+///     pub const fn new() -> Memory;               // all zero
+/// }
+/// impl<'a> Model<'a> {
+///     pub const fn of(memory: &'a mut Memory) -> Model<'a>;
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrateRef {
     /// Its package name.
@@ -61,18 +70,28 @@ impl CrateRef {
     /// # Errors
     /// As [`CrateRef::absolute_dir`].
     pub(super) fn takes(&self) -> Result<&'static str, VerifyError> {
-        let path = self.absolute_dir()?.join("Cargo.toml");
-        let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
-        let manifest: Option<toml::Table> = text.parse().ok();
-        let input = || {
-            let tinyc = manifest.as_ref()?.get("package")?.get("metadata")?.get("tinyc")?;
-            tinyc.get("input")?.as_str()
-        };
-        Ok(match input() {
+        Ok(match self.fact("input")?.as_ref().and_then(toml::Value::as_str) {
             Some("rows") => "rows",
             Some("frames") => "frames",
             _ => "whole",
         })
+    }
+
+    /// Whether its memory is divided, so that the model borrows it.
+    ///
+    /// # Errors
+    /// As [`CrateRef::absolute_dir`].
+    pub(super) fn divided(&self) -> Result<bool, VerifyError> {
+        Ok(self.fact("divided")?.and_then(|value| value.as_bool()).unwrap_or(false))
+    }
+
+    /// What its Cargo.toml says for the runners.
+    fn fact(&self, name: &str) -> Result<Option<toml::Value>, VerifyError> {
+        let path = self.absolute_dir()?.join("Cargo.toml");
+        let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
+        let manifest: Option<toml::Table> = text.parse().ok();
+        let fact = || manifest.as_ref()?.get("package")?.get("metadata")?.get("tinyc")?.get(name).cloned();
+        Ok(fact())
     }
 
     /// The folder as an absolute path.

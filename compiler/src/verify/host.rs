@@ -209,7 +209,8 @@ fn build_program(crates: &[CrateRef], options: &HostOptions, trace: bool) -> Res
         let alias = format!("m{index}");
         dependencies += &dependency(&alias, emitted, trace)?;
         let feed = emitted.takes()?;
-        call = format!("{call} {feed} {alias}");
+        let memory = if emitted.divided()? { "divided" } else { "one" };
+        call = format!("{call} {memory} {feed} {alias}");
     }
     let default = if trace { "\"trace\"" } else { "" };
     let level = if options.quick_build { 1 } else { 3 };

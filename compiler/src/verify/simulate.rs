@@ -239,24 +239,35 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
     }
 }
 
+/// A table of rows as kernels take it, from the first byte of its part of the arena on.
+struct Places {
+    start: usize,
+    offsets: Vec<u16>,
+    shift: u32,
+    row_bytes: usize,
+}
+
 /// Some units of a step that runs row by row.
 fn by_rows(plan: &Plan, work: &RowWork, units: Range<usize>, arena: &mut [i8], weights: &[u8]) {
     /// Windows of any kernel fit.
     const WINDOW: usize = MOST_WINDOW;
-    let tables: Vec<(Vec<u16>, u32, usize)> = work
+    let tables: Vec<Places> = work
         .inputs
         .iter()
         .chain([&work.output])
         .map(|&table| {
             let table = &plan.row_tables[table];
-            let shift = table.shift();
-            (table.offsets.iter().map(|o| (o >> shift) as u16).collect(), shift, table.row_bytes)
+            let start = plan.start_of(table);
+            let shift = table.shift(start);
+            let offsets = table.offsets.iter().map(|o| ((o - start) >> shift) as u16).collect();
+            Places { start, offsets, shift, row_bytes: table.row_bytes }
         })
         .collect();
+    let bytes = arena.len();
     let arena = Bytes::from_mut(arena);
     let rows = |position: usize| {
-        let (offsets, shift, row_bytes) = &tables[position];
-        tinyc_runtime::rows::Rows::new(arena, offsets, *shift, *row_bytes)
+        let Places { start, offsets, shift, row_bytes } = &tables[position];
+        tinyc_runtime::rows::Rows::new(arena.sub(*start, bytes - start), offsets, *shift, *row_bytes)
     };
     let (input, output) = (rows(0), rows(work.inputs.len()));
     let planned = &work.call;

@@ -149,6 +149,54 @@ fn a_model_too_large_for_a_chip_names_one_that_fits() {
 }
 
 #[test]
+fn a_model_that_fits_no_way_names_the_regions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, out) = (fixture("residual/model.onnx"), folder.path().join("out"));
+    let chip = |dtcm: usize, sram: usize| {
+        let description = std::fs::read_to_string(fixture("../targets/stm32f746.toml")).expect("a target");
+        let toml = description
+            .replace("length_bytes = 65_536", &format!("length_bytes = {dtcm}"))
+            .replace("length_bytes = 262_144", &format!("length_bytes = {sram}"))
+            .replace("name = \"stm32f746\"", "name = \"halved\"");
+        let path = folder.path().join("halved.toml");
+        std::fs::write(&path, toml).expect("written");
+        text(&path).to_owned()
+    };
+    let build = |target: &str, options: &[&str]| {
+        tinyc(&[&["build", &model, "--target", target, "-o", text(&out)][..], options].concat())
+    };
+    // Row by row 1,024 bytes are needed; 80 % of two times 900 hold them, of one do not.
+    let target = chip(900, 900);
+    let printed = build(&target, &[]).ok();
+    assert!(printed.contains("regions   dtcm ") && printed.contains(" B of 720 B with "), "{printed}");
+    assert!(
+        printed.contains("let mut model = residual::Model::new(..); // its parts: README.md"),
+        "{printed}"
+    );
+    let readme = std::fs::read_to_string(out.join("README.md")).expect("a crate");
+    assert!(readme.contains("#[unsafe(link_section = \".dtcm\")]"), "{readme}");
+    let json = build(&target, &["--json"]).ok();
+    assert!(json.contains("\"arena_region\": null") && json.contains("\"activation_bytes\""), "{json}");
+    let error = build(&target, &["--ram-regions", "one"]).error();
+    assert!(error.contains("arena 1,024 B, halved offers 720 B (80 % of 900)"), "{error}");
+    assert!(!error.contains("divided"), "{error}");
+    // Bytes are those of all regions together.
+    let error = build(&target, &["--budget-ram", "1000"]).error();
+    assert!(
+        error.contains("divided over dtcm 900 B + sram 900 B it does not fit either: no region has room for"),
+        "{error}"
+    );
+    let error = build(&chip(300, 400), &[]).error();
+    let regions = "RAM regions of halved: sram 400 B (for the arena), dtcm 300 B, itcm 16,384 B";
+    assert!(error.contains(regions), "{error}");
+    assert!(error.contains("divided over dtcm 240 B + sram 320 B it does not fit either"), "{error}");
+    let both = [&model[..], "--ram-regions", "split"];
+    let several =
+        tinyc(&[&["build", &fixture("digits/model.onnx"), "--target", &target][..], &both].concat()).error();
+    assert!(several.contains("--ram-regions split is for one model"), "{several}");
+}
+
+#[test]
 fn an_unknown_target_suggests_the_nearest() {
     let model = fixture("digits/model.onnx");
     let error = tinyc(&["build", &model, "--target", "stm32f412"]).error();

@@ -18,6 +18,7 @@ pub fn options(package: &str) -> EmitOptions {
         accuracy: None,
         ram: None,
         placement: None,
+        regions: Vec::new(),
     }
 }
 

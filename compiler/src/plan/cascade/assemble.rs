@@ -16,10 +16,11 @@ use crate::lower::Lowered;
 use crate::lower::sweep::RowOrder;
 use crate::ops;
 use crate::plan::ids::Time;
+use crate::plan::parts::start_of;
 use crate::plan::weights::Blob;
 use crate::plan::{
-    ArenaRange, Buffer, BufferKind, Cascade, IoPlan, KeptRows, Operand, Plan, PlanError, PlannedCall, Pushed,
-    RowTable, RowWork, Slide, Step, StepId, Work, verify,
+    ArenaRange, Buffer, BufferKind, Cascade, IoPlan, KeptRows, Operand, Part, Plan, PlanError, PlannedCall,
+    Pushed, RowTable, RowWork, Slide, Step, StepId, Work, verify,
 };
 
 /// Where everything lies.
@@ -32,7 +33,7 @@ struct Places<'a> {
     table_of: BTreeMap<(usize, usize), usize>,
 }
 
-/// The plan of a candidate.
+/// The plan of a candidate, whose offsets count through the parts if there are some.
 ///
 /// # Errors
 /// [`PlanError::Bug`] where the result does not pass [`verify`].
@@ -41,6 +42,7 @@ pub fn assemble(
     steps: Vec<(NodeId, Lowered)>,
     problem: &Problem,
     chosen: &Candidate,
+    parts: Vec<Part>,
 ) -> Result<Plan, PlanError> {
     let graph = &module.graph;
     let mut places = Places::new(problem, chosen);
@@ -111,6 +113,7 @@ pub fn assemble(
         slide,
         buffers,
         arena_bytes: chosen.placed.total_bytes,
+        parts,
         live_bound_bytes,
         weights: blob.finish(),
         unrolled: BTreeSet::new(),
@@ -121,6 +124,11 @@ pub fn assemble(
 
 /// Whether the places of all rows can be emitted.
 pub fn addressable(problem: &Problem, chosen: &Candidate) -> bool {
+    addressable_in(problem, chosen, &[])
+}
+
+/// The same where the arena has parts.
+pub fn addressable_in(problem: &Problem, chosen: &Candidate, parts: &[Part]) -> bool {
     let mut places = Places::new(problem, chosen);
     for step in &problem.steps {
         if let Kind::Rows(form, _) = &step.kind {
@@ -130,7 +138,7 @@ pub fn addressable(problem: &Problem, chosen: &Candidate) -> bool {
             places.table(step.writes, form.walk.out_row_bytes);
         }
     }
-    places.tables.iter().all(RowTable::fits)
+    places.tables.iter().all(|table| table.fits(start_of(parts, table.hull().offset)))
 }
 
 impl<'a> Places<'a> {

@@ -13,6 +13,7 @@
 mod assemble;
 pub mod choose;
 mod cuts;
+mod divided;
 mod effort;
 mod feed;
 mod kept;
@@ -26,6 +27,8 @@ use crate::ir::NodeId;
 use crate::lower::{KernelSet, Lowered};
 use crate::{Feed, Module};
 
+use super::divide::Full;
+use super::regions::Regions;
 use super::{Plan, PlanError};
 use choose::Candidate;
 pub use effort::{Effort, Stopped};
@@ -107,6 +110,27 @@ impl Candidates {
         steps: Vec<(NodeId, Lowered)>,
         chosen: &Candidate,
     ) -> Result<Plan, PlanError> {
-        assemble::assemble(module, steps, &self.problems[chosen.variant], chosen)
+        assemble::assemble(module, steps, &self.problems[chosen.variant], chosen, Vec::new())
+    }
+
+    /// The plan of a candidate whose rows and private bytes are divided over several RAM
+    /// regions; what had no place otherwise.
+    ///
+    /// # Errors
+    /// As [`Candidates::plan`].
+    pub fn divided_plan(
+        &self,
+        module: &Module,
+        steps: &[(NodeId, Lowered)],
+        chosen: &Candidate,
+        regions: &Regions,
+    ) -> Result<Result<Plan, Full>, PlanError> {
+        let problem = &self.problems[chosen.variant];
+        match divided::divided(&module.graph, steps, problem, chosen, regions) {
+            Ok((candidate, parts)) => {
+                assemble::assemble(module, steps.to_vec(), problem, &candidate, parts).map(Ok)
+            }
+            Err(full) => Ok(Err(full)),
+        }
     }
 }

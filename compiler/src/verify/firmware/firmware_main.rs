@@ -36,7 +36,10 @@ unsafe extern "C" {
     static _stack_top: u8;
 }
 
+#[cfg(not(feature = "divided"))]
 static mut MODEL: Model = Model::new();
+#[cfg(feature = "divided")]
+static mut MODEL: model::Memory = model::Memory::new();
 
 /// Bytes of a frame that lies outside the model.
 #[cfg(any(feature = "rows", feature = "frames"))]
@@ -195,6 +198,9 @@ extern "C" fn firmware_main() -> ! {
     let model = &raw mut MODEL;
     // SAFETY: this function is entered once, and nothing else names MODEL.
     let model = unsafe { &mut *model };
+    let model_ram_bytes = size_of_val(model);
+    #[cfg(feature = "divided")]
+    let model = &mut Model::of(model);
     let frame = &raw mut FRAME;
     // SAFETY: the same holds of FRAME, whose bytes are any.
     let frame = unsafe { &mut *frame };
@@ -202,7 +208,7 @@ extern "C" fn firmware_main() -> ! {
     let output_bytes: usize = Model::OUTPUT_BYTES.iter().sum();
     print_fact(text!("input_bytes"), input_bytes);
     print_fact(text!("output_bytes"), output_bytes);
-    print_fact(text!("model_ram_bytes"), size_of::<Model>());
+    print_fact(text!("model_ram_bytes"), model_ram_bytes);
     let input = File::read_from(text!("input.bin"));
     let available = input.map_or(input_bytes, File::len);
     let Some(output) = File::write_to(text!("output.bin")) else {

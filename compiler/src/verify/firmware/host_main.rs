@@ -185,13 +185,21 @@ macro_rules! trace {
     }};
 }
 
+/// The type of a model, and one of it.
+macro_rules! memory {
+    (one $name:ident) => { $name::Model };
+    (divided $name:ident) => { $name::Model<'static> };
+    (new one $name:ident) => { $name::Model::new() };
+    (new divided $name:ident) => { $name::Model::of(Box::leak(Box::new($name::Memory::new()))) };
+}
+
 macro_rules! models {
-    ($($feed:ident $name:ident)*) => {
-        $(impl Emitted for $name::Model {
+    ($($memory:ident $feed:ident $name:ident)*) => {
+        $(impl Emitted for memory!($memory $name) {
             const INPUT_BYTES: &'static [usize] = &$name::Model::INPUT_BYTES;
             const OUTPUT_BYTES: &'static [usize] = &$name::Model::OUTPUT_BYTES;
             fn new() -> Self {
-                $name::Model::new()
+                memory!(new $memory $name)
             }
             fn output_slice(&self, index: usize) -> &[i8] {
                 $name::Model::output_slice(self, index)
@@ -207,9 +215,9 @@ macro_rules! models {
         static MODELS: &[Entry] = &[$(Entry {
             input_bytes: total(&$name::Model::INPUT_BYTES),
             output_bytes: total(&$name::Model::OUTPUT_BYTES),
-            run: run_samples::<$name::Model>,
+            run: run_samples::<memory!($memory $name)>,
             #[cfg(feature = "trace")]
-            trace: trace_sample::<$name::Model>,
+            trace: trace_sample::<memory!($memory $name)>,
         }),*];
     };
 }
