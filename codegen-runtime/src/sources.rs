@@ -32,7 +32,9 @@ macro_rules! sources {
 sources! {
     "arch/armv6m.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "arch/armv7m.rs" needs ["arch/portable.rs", "view.rs"],
-    "arch/cortex_m7_dsp.rs" needs ["arch/cortex_m_dsp.rs", "arch/m7_row.rs", "arch/m7_tile.rs"],
+    "arch/cortex_m7_dsp.rs" needs [
+        "arch/cortex_m_dsp.rs", "arch/m7_depthwise.rs", "arch/m7_row.rs", "arch/m7_tile.rs", "arch/m7_winograd.rs"
+    ],
     "arch/cortex_m_dsp.rs" needs [
         "arch/dsp_columns.rs", "arch/dsp_depthwise.rs", "arch/dsp_elementwise.rs", "arch/dsp_pairs.rs", "arch/dsp_pool.rs", "arch/dsp_row.rs", "arch/dsp_tile.rs", "arch/dsp_winograd.rs",
         "arch/dsp_winograd_in.rs", "arch/dsp_winograd_out.rs", "arch/portable.rs",
@@ -50,11 +52,15 @@ sources! {
     "arch/dsp_winograd.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_winograd_in.rs" needs ["view.rs"],
     "arch/dsp_winograd_out.rs" needs ["view.rs"],
+    "arch/m7_depthwise.rs" needs [
+        "arch/dsp_depthwise.rs", "arch/dsp_keep.rs", "arch/dsp_pairs.rs", "arch/portable.rs"
+    ],
     "arch/m7_row.rs" needs ["arch/dsp_row.rs", "arch/portable.rs", "view.rs"],
     "arch/m7_tile.rs" needs ["arch/dsp_keep.rs", "arch/dsp_tile.rs", "arch/portable.rs", "view.rs"],
     "arch/m7_unrolled.rs" needs [
         "arch/dsp_keep.rs", "arch/dsp_tile.rs", "arch/dsp_unrolled.rs", "arch/portable.rs", "view.rs"
     ],
+    "arch/m7_winograd.rs" needs ["arch/dsp_winograd.rs", "arch/portable.rs", "view.rs"],
     "arch/portable.rs" needs [
         "arch/portable_columns.rs", "arch/portable_elementwise.rs", "arch/portable_window.rs", "arch/portable_winograd.rs", "requant.rs", "view.rs"
     ],

@@ -5,5 +5,7 @@
 //! written for this core computes the same as what it stands for, in another order.
 
 pub use super::cortex_m_dsp::*;
+pub use super::m7_depthwise::depthwise_3x3;
 pub use super::m7_row::{sums_1x4, tiles_1x4};
 pub use super::m7_tile::{sums_2x4, tiles_2x4};
+pub use super::m7_winograd::winograd_products;

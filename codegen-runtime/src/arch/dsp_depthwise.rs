@@ -17,38 +17,46 @@ use super::dsp_keep;
 use super::dsp_pairs::{RowPair, Work, keep, kept, pair_rows};
 use super::portable::{Part, STRIP_COLUMNS};
 
-/// See [`super::portable::depthwise_3x3`].
-#[inline(always)]
-pub fn depthwise_3x3(stride: usize, part: Part<'_, RowPair<'_>>) {
-    let Part { pairs, strip, inside: (first, inside), consts, out, channels, .. } = part;
-    let Part { out_row, rows, columns, zero_point, .. } = part;
-    if rows == 0 || columns == 0 {
-        return;
-    }
-    let last_pair = rows.div_ceil(2) * stride;
-    let read = columns.next_multiple_of(2) * stride + 3 - stride;
-    let strip = strip.pointer(0, 16 * (last_pair * STRIP_COLUMNS + read));
-    let range = pairs.as_ptr_range();
-    let mut work = Work {
-        pairs: range.start.cast(),
-        pairs_end: range.end.cast(),
-        paired: strip.wrapping_add(16 * first),
-        inside,
-        channel: 0,
-        strip,
-        consts: consts.pointer(0, 68 * channels.div_ceil(4)),
-        out: out.pointer(0, (rows - 1) * out_row + columns * channels),
-        channels,
-        out_row,
-        columns,
-        rows,
-        zero_point,
+// The function of this kind of kernel, over the two kernels of the file that asks.
+macro_rules! function_3x3 {
+    () => {
+        /// See [`super::portable::depthwise_3x3`].
+        #[inline(always)]
+        pub fn depthwise_3x3(stride: usize, part: Part<'_, RowPair<'_>>) {
+            let Part { pairs, strip, inside: (first, inside), consts, out, channels, .. } = part;
+            let Part { out_row, rows, columns, zero_point, .. } = part;
+            if rows == 0 || columns == 0 {
+                return;
+            }
+            let last_pair = rows.div_ceil(2) * stride;
+            let read = columns.next_multiple_of(2) * stride + 3 - stride;
+            let strip = strip.pointer(0, 16 * (last_pair * STRIP_COLUMNS + read));
+            let range = pairs.as_ptr_range();
+            let mut work = Work {
+                pairs: range.start.cast(),
+                pairs_end: range.end.cast(),
+                paired: strip.wrapping_add(16 * first),
+                inside,
+                channel: 0,
+                strip,
+                consts: consts.pointer(0, 68 * channels.div_ceil(4)),
+                out: out.pointer(0, (rows - 1) * out_row + columns * channels),
+                channels,
+                out_row,
+                columns,
+                rows,
+                zero_point,
+            };
+            // SAFETY: of each pair's rows four codes a column, of the strip 16 bytes a pair and
+            // column, of the output four bytes a pixel, and all constants are accessed: resolved
+            // above and in `RowPair::new`.
+            unsafe { if stride == 1 { stride_1(&mut work) } else { stride_2(&mut work) } }
+        }
     };
-    // SAFETY: of each pair's rows four codes a column, of the strip 16 bytes a pair and
-    // column, of the output four bytes a pixel, and all constants are accessed: resolved
-    // above and in `RowPair::new`.
-    unsafe { if stride == 1 { stride_1(&mut work) } else { stride_2(&mut work) } }
 }
+#[allow(unused_imports, reason = "an order for another core has them from here")]
+pub(super) use function_3x3;
+function_3x3!();
 
 // Products of outputs $a, below it $b, with words of the strip; P = (w0, w1) and
 // Q = (w1, w2) are a column of the kernel, $e and $f what the outputs hold before.
@@ -186,12 +194,41 @@ macro_rules! open {
     };
 }
 
+// A block of two rows by two columns: to r0 behind it, r1 = where the loop ends.
+macro_rules! two_by_two {
+    ($column_bytes:literal, $outputs:expr) => {
+        concat!(
+            kept!("r5", "6"),
+            $outputs,
+            kept!("r1", "7"),
+            kept!("r12", "8"),
+            requantize!("r1" "r12", "r5", "r3", "r4", "r2"),
+            kept!("r1", "13"),
+            kept!("r12", "10"),
+            r"
+        add r1, lr, r1
+        strb.w r5, [r1, r12]
+        strb.w r3, [r1]
+        strb.w r4, [lr, r12]
+        strb.w r2, [lr]
+        add lr, lr, r12, lsl #1
+        ",
+            keep!("lr", "11"),
+            kept!("r1", "12"),
+            r"
+        adds r0, #",
+            $column_bytes,
+            "\n"
+        )
+    };
+}
+
 // Two rows at a time, from r0 = their strip, r2 = their output, r1 = rows left on. Kept:
 // 13 bytes from the first to the second row of the output, 14 output, 15 strip. Where
 // there is no second row or column, its codes are written first, to the place of those
 // in the first. Label 7 begins what follows the channel's last row.
 macro_rules! twos {
-    ($column_bytes:literal $band_bytes:literal, $outputs:expr) => {
+    ($column_bytes:literal $band_bytes:literal, $block:expr) => {
         concat!(
             r"
     20:
@@ -217,26 +254,7 @@ macro_rules! twos {
         beq 22f
     21:
         ",
-            kept!("r5", "6"),
-            $outputs,
-            kept!("r1", "7"),
-            kept!("r12", "8"),
-            requantize!("r1" "r12", "r5", "r3", "r4", "r2"),
-            kept!("r1", "13"),
-            kept!("r12", "10"),
-            r"
-        add r1, lr, r1
-        strb.w r5, [r1, r12]
-        strb.w r3, [r1]
-        strb.w r4, [lr, r12]
-        strb.w r2, [lr]
-        add lr, lr, r12, lsl #1
-        ",
-            keep!("lr", "11"),
-            kept!("r1", "12"),
-            r"
-        adds r0, #",
-            $column_bytes,
+            $block,
             r"
         cmp r0, r1
         bne 21b
@@ -326,39 +344,10 @@ macro_rules! count_fours {
     };
 }
 
-// Whole fours of rows, two columns at a time; the last column that a block reads stays
-// in registers for the next. Kept: 14 where in the strip the whole fours end. Then an
-// odd column, and the rows that are left, to label 20.
-macro_rules! fours {
+// A block of four rows by two columns: to r0 behind it, r6 = where the row ends.
+macro_rules! four_by_two {
     () => {
         concat!(
-            r"
-        ldr r3, [sp, #24]
-        ldr r1, [sp, #20]
-        add r3, r3, r2
-        add r1, r1, r2
-        cmp r3, r2
-        beq.w 6f
-        ",
-            keep!("r6", "0"),
-            keep!("r9", "1"),
-            keep!("r7", "2"),
-            keep!("r10", "3"),
-            keep!("r8", "4"),
-            keep!("r11", "5"),
-            keep!("r3", "14"),
-            keep!("r4", "11"),
-            keep!("r1", "12"),
-            r"
-        mov r0, r2
-        cmp r1, r2
-        beq.w 5f
-    3:
-        ",
-            load!("r1" "16", "r2" "304", "r3" "592"),
-            r"
-    4:
-        ",
             kept!("r4", "0"),
             kept!("r5", "1"),
             kept!("lr", "6"),
@@ -407,6 +396,82 @@ macro_rules! fours {
         strb r12, [r7]
         strb lr, [r7, r5]
         adds r0, #32
+        "
+        )
+    };
+}
+
+// The same with one column: r12 = where the column ends.
+macro_rules! four_by_one {
+    () => {
+        concat!(
+            kept!("r5", "6"),
+            load!("r1" "0", "r12" "288", "lr" "576"),
+            both!("r2" "r3", "r1" "r12", "r6" "r9", "r5" "r5"),
+            both!("r4" "r5", "r12" "lr", "r6" "r9", "r5" "r5"),
+            load!("r1" "16", "r12" "304", "lr" "592"),
+            both!("r2" "r3", "r1" "r12", "r7" "r10", "r2" "r3"),
+            both!("r4" "r5", "r12" "lr", "r7" "r10", "r4" "r5"),
+            load!("r1" "32", "r12" "320", "lr" "608"),
+            both!("r2" "r3", "r1" "r12", "r8" "r11", "r2" "r3"),
+            both!("r4" "r5", "r12" "lr", "r8" "r11", "r4" "r5"),
+            kept!("r1", "7"),
+            kept!("r12", "8"),
+            requantize!("r1" "r12", "r2", "r3", "r4", "r5"),
+            kept!("lr", "11"),
+            kept!("r1", "9"),
+            kept!("r12", "12"),
+            r"
+        strb r2, [lr]
+        strb r3, [lr, r1]
+        add lr, lr, r1, lsl #1
+        strb r4, [lr]
+        strb r5, [lr, r1]
+        add lr, lr, r1, lsl #1
+        ",
+            keep!("lr", "11"),
+            r"
+        add r0, r0, #576
+        "
+        )
+    };
+}
+
+// Whole fours of rows, two columns at a time; the last column that a block reads stays
+// in registers for the next. Kept: 14 where in the strip the whole fours end. Then an
+// odd column, and the rows that are left, to label 20.
+macro_rules! fours {
+    ($block:ident $odd:ident) => {
+        concat!(
+            r"
+        ldr r3, [sp, #24]
+        ldr r1, [sp, #20]
+        add r3, r3, r2
+        add r1, r1, r2
+        cmp r3, r2
+        beq.w 6f
+        ",
+            keep!("r6", "0"),
+            keep!("r9", "1"),
+            keep!("r7", "2"),
+            keep!("r10", "3"),
+            keep!("r8", "4"),
+            keep!("r11", "5"),
+            keep!("r3", "14"),
+            keep!("r4", "11"),
+            keep!("r1", "12"),
+            r"
+        mov r0, r2
+        cmp r1, r2
+        beq.w 5f
+    3:
+        ",
+            load!("r1" "16", "r2" "304", "r3" "592"),
+            r"
+    4:
+        ",
+            $block!(),
+            r"
         cmp r0, r6
         bne.w 4b
         ldr r1, [sp, #44]
@@ -449,33 +514,8 @@ macro_rules! fours {
             r"
     10:
         ",
-            kept!("r5", "6"),
-            load!("r1" "0", "r12" "288", "lr" "576"),
-            both!("r2" "r3", "r1" "r12", "r6" "r9", "r5" "r5"),
-            both!("r4" "r5", "r12" "lr", "r6" "r9", "r5" "r5"),
-            load!("r1" "16", "r12" "304", "lr" "592"),
-            both!("r2" "r3", "r1" "r12", "r7" "r10", "r2" "r3"),
-            both!("r4" "r5", "r12" "lr", "r7" "r10", "r4" "r5"),
-            load!("r1" "32", "r12" "320", "lr" "608"),
-            both!("r2" "r3", "r1" "r12", "r8" "r11", "r2" "r3"),
-            both!("r4" "r5", "r12" "lr", "r8" "r11", "r4" "r5"),
-            kept!("r1", "7"),
-            kept!("r12", "8"),
-            requantize!("r1" "r12", "r2", "r3", "r4", "r5"),
-            kept!("lr", "11"),
-            kept!("r1", "9"),
-            kept!("r12", "12"),
+            $odd!(),
             r"
-        strb r2, [lr]
-        strb r3, [lr, r1]
-        add lr, lr, r1, lsl #1
-        strb r4, [lr]
-        strb r5, [lr, r1]
-        add lr, lr, r1, lsl #1
-        ",
-            keep!("lr", "11"),
-            r"
-        add r0, r0, #576
         cmp r0, r12
         bne 10b
     6:
@@ -495,14 +535,17 @@ macro_rules! fours {
     };
 }
 
+#[allow(unused_imports, reason = "an order for another core has them from here")]
+pub(super) use {count_fours, fours, load, open, twos};
+
 #[unsafe(naked)]
 unsafe extern "C" fn stride_1(work: *mut Work) {
     naked_asm!(
         ".cpu cortex-m33",
         concat!(
             open!("5", count_fours!()),
-            fours!(),
-            twos!("32" "288", concat!(
+            fours!(four_by_two four_by_one),
+            twos!("32" "288", two_by_two!("32", concat!(
                 load!("r1" "0", "r12" "288", "lr" "16"),
                 both!("r2" "r3", "r1" "r12", "r6" "r9", "r5" "r5"),
                 upper!("r2" "r3", "lr", "r7", "r2" "r3"),
@@ -515,7 +558,7 @@ unsafe extern "C" fn stride_1(work: *mut Work) {
                 load!("r1" "48", "r12" "336"),
                 kept!("lr", "11"),
                 both!("r4" "r5", "r1" "r12", "r8" "r11", "r4" "r5"),
-            ))
+            )))
         ),
         pair = sym pair_rows
     )
@@ -532,7 +575,7 @@ unsafe extern "C" fn stride_2(work: *mut Work) {
         mov r0, r2
         mov r2, r4
         ",
-            twos!("64" "576", concat!(
+            twos!("64" "576", two_by_two!("64", concat!(
                 load!("r1" "0", "r12" "288", "lr" "576"),
                 apart!("r2" "r3", "r1" "r12" "lr", "r6" "r9", "r5" "r5"),
                 load!("r1" "16", "r12" "304", "lr" "592"),
@@ -545,7 +588,7 @@ unsafe extern "C" fn stride_2(work: *mut Work) {
                 load!("r1" "64", "r12" "352", "lr" "640"),
                 apart!("r4" "r5", "r1" "r12" "lr", "r8" "r11", "r4" "r5"),
                 kept!("lr", "11"),
-            ))
+            )))
         ),
         pair = sym pair_rows
     )

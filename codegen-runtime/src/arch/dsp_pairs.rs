@@ -134,85 +134,93 @@ macro_rules! pair_two {
 // Pairs up four channels. In: r0 = work. No register stays as it was; the numbers that
 // are kept are free where the kernels begin with four channels. Fours of columns, of
 // which the first two may be left out, then an odd one.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn pair_rows(work: *const Work) {
-    naked_asm!(
-        ".cpu cortex-m33",
-        concat!(
-            r"
-        ldm r0, {{r1, r2, r3, r4, r5}}
-        mov r6, r1
-        ",
-            keep!("lr", "0"),
-            keep!("r2", "1"),
-            keep!("r4", "2"),
-            keep!("r5", "3"),
-            r"
-        mov r2, r3
-    1:
-        ldm r6!, {{r0, r1, r4, r5}}
-        ",
-            kept!("r12", "3"),
-            kept!("r3", "2"),
-            r"
-        cmp r4, #0
-        it ne
-        addne r0, r0, r12
-        cmp r5, #0
-        it ne
-        addne r1, r1, r12
-        lsls r12, r3, #31
-        bcs 5f
-        subs r3, r3, #4
-        blo 4f
-    2:
-        ",
-            pair_two!("0"),
-            r"
-    3:
-        ",
-            pair_two!("32"),
-            r"
-        adds r2, #64
-        subs r3, r3, #4
-        bhs 2b
-    4:
-        ",
-            kept!("r3", "2"),
-            r"
-        lsls r12, r3, #31
-        beq 6f
-        ldr r7, [r0]
-        ldr.w r9, [r1]
-        pkhbt r11, r7, r9, lsl #16
-        pkhtb r9, r9, r7, asr #16
-        sxtb16 r12, r11
-        sxtb16 r11, r11, ror #8
-        sxtb16 lr, r9
-        sxtb16 r9, r9, ror #8
-        str.w r12, [r2]
-        str.w r11, [r2, #4]
-        str.w lr, [r2, #8]
-        str.w r9, [r2, #12]
-        adds r2, #16
-        b 6f
-    5:
-        subs r2, #32
-        subs r3, #2
-        b 3b
-    6:
-        ",
-            kept!("r12", "1"),
-            r"
-        add.w r2, r2, #288
-        sub.w r2, r2, r3, lsl #4
-        cmp r6, r12
-        bne 1b
-        ",
-            kept!("lr", "0"),
-            r"
-        bx lr
-        "
-        )
-    )
+macro_rules! pair_loop {
+    ($two:ident) => {
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn pair_rows(work: *const Work) {
+            naked_asm!(
+                ".cpu cortex-m33",
+                concat!(
+                    r"
+                ldm r0, {{r1, r2, r3, r4, r5}}
+                mov r6, r1
+                ",
+                    keep!("lr", "0"),
+                    keep!("r2", "1"),
+                    keep!("r4", "2"),
+                    keep!("r5", "3"),
+                    r"
+                mov r2, r3
+            1:
+                ldm r6!, {{r0, r1, r4, r5}}
+                ",
+                    kept!("r12", "3"),
+                    kept!("r3", "2"),
+                    r"
+                cmp r4, #0
+                it ne
+                addne r0, r0, r12
+                cmp r5, #0
+                it ne
+                addne r1, r1, r12
+                lsls r12, r3, #31
+                bcs 5f
+                subs r3, r3, #4
+                blo 4f
+            2:
+                ",
+                    $two!("0"),
+                    r"
+            3:
+                ",
+                    $two!("32"),
+                    r"
+                adds r2, #64
+                subs r3, r3, #4
+                bhs 2b
+            4:
+                ",
+                    kept!("r3", "2"),
+                    r"
+                lsls r12, r3, #31
+                beq 6f
+                ldr r7, [r0]
+                ldr.w r9, [r1]
+                pkhbt r11, r7, r9, lsl #16
+                pkhtb r9, r9, r7, asr #16
+                sxtb16 r12, r11
+                sxtb16 r11, r11, ror #8
+                sxtb16 lr, r9
+                sxtb16 r9, r9, ror #8
+                str.w r12, [r2]
+                str.w r11, [r2, #4]
+                str.w lr, [r2, #8]
+                str.w r9, [r2, #12]
+                adds r2, #16
+                b 6f
+            5:
+                subs r2, #32
+                subs r3, #2
+                b 3b
+            6:
+                ",
+                    kept!("r12", "1"),
+                    r"
+                add.w r2, r2, #288
+                sub.w r2, r2, r3, lsl #4
+                cmp r6, r12
+                bne 1b
+                ",
+                    kept!("lr", "0"),
+                    r"
+                bx lr
+                "
+                )
+            )
+        }
+    };
 }
+#[allow(unused_imports, reason = "an order for another core has them from here")]
+pub(super) use pair_loop;
+
+pair_loop!(pair_two);

@@ -37,11 +37,15 @@ pub mod dsp_winograd_in;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_winograd_out;
 #[cfg(feature = "cortex_m7_dsp")]
+pub mod m7_depthwise;
+#[cfg(feature = "cortex_m7_dsp")]
 pub mod m7_row;
 #[cfg(feature = "cortex_m7_dsp")]
 pub mod m7_tile;
 #[cfg(feature = "cortex_m7_dsp")]
 pub mod m7_unrolled;
+#[cfg(feature = "cortex_m7_dsp")]
+pub mod m7_winograd;
 pub mod portable;
 pub mod portable_columns;
 pub mod portable_elementwise;
