@@ -1,7 +1,8 @@
 //! The smallest plans of large seeded networks: in how much RAM, and how near to what
 //! lives at one moment of them.
 
-use tinyc_tests::planning::{MOBILENET_144, MOBILENET_224, Seeded, seeded, smallest};
+use tinyc::Feed;
+use tinyc_tests::planning::{MOBILENET_144, MOBILENET_224, Seeded, seeded, seeded_fed, smallest};
 
 /// The arena of a model's smallest plan, at most 3 % above its bound.
 fn arena_bytes(model: Seeded) -> usize {
@@ -24,4 +25,15 @@ fn mobilenet_of_a_third_of_the_width() {
 fn mobilenet_of_full_width() {
     let bytes = arena_bytes(MOBILENET_224);
     assert!(bytes <= 210_000, "{bytes}");
+}
+
+/// Its input is never there as a whole; the plan is at most a quarter slower than the fastest.
+#[test]
+fn mobilenet_of_a_third_of_the_width_fed_by_rows() {
+    let (compiled, options) = seeded_fed(MOBILENET_144, Feed::Rows).unwrap();
+    let (chosen, _) = smallest(&compiled, options.asked()).unwrap();
+    let bytes = chosen.plan.arena_bytes;
+    assert!(bytes <= 28_000, "{bytes}");
+    let point = chosen.curve.iter().find(|point| point.arena_bytes == bytes).unwrap();
+    assert!(point.cycles * 4 <= chosen.curve.last().unwrap().cycles * 5, "{:?}", chosen.curve);
 }

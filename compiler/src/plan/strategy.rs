@@ -27,8 +27,9 @@ pub enum Strategy {
     Fast,
     /// The fastest plan in at most one and a half times the bytes of [`Strategy::Min`].
     Balanced,
-    /// The smallest plan of at most one and a quarter times the cycles of the fastest, or
-    /// a faster one of a thousandth more bytes; the smallest of all where none is.
+    /// The smallest plan of at most one and a quarter times the cycles of the fastest, the
+    /// plan of whole tensors included where the input is pushed (unless no plan for pushed
+    /// rows is that fast), or a faster one of a thousandth more bytes.
     Min,
 }
 
@@ -143,8 +144,8 @@ pub fn choose(
     let notes = std::mem::take(&mut survey.notes);
     let curve = &survey.curve;
     let points: Vec<usize> = match strategy {
-        Strategy::Min => vec![smallest(curve)],
-        Strategy::Balanced => vec![fastest_within(curve, curve[smallest(curve)].arena_bytes * 3 / 2)],
+        Strategy::Min => vec![survey.smallest()],
+        Strategy::Balanced => vec![fastest_within(curve, curve[survey.smallest()].arena_bytes * 3 / 2)],
         Strategy::Fast if whole => {
             let divided = match regions.may_divide() {
                 true => assemble_over(module, survey.formed.steps.clone(), &regions)?.map(Some),
@@ -232,6 +233,8 @@ struct Survey {
     formed_rows: Option<Candidates>,
     curve: Curve,
     sources: Vec<Source>,
+    /// Estimated cycles of the plan of whole tensors.
+    whole_cycles: u64,
     /// What the user should know of all of them.
     notes: Vec<String>,
 }
@@ -253,8 +256,9 @@ impl Survey {
         let differs = formed.steps != formed.plain_steps;
         let formed_rows = differs.then(|| of(&formed.steps)).transpose()?;
         let mut points = Vec::new();
+        let whole = whole_point(&formed.plan, kernels);
         if asked.feed == Feed::Whole {
-            points.push((whole_point(&formed.plan, kernels), Source::Whole));
+            points.push((whole, Source::Whole));
         }
         for (candidates, is_plain) in [(Some(&plain), true), (formed_rows.as_ref(), false)] {
             for (candidate, c) in candidates.iter().flat_map(|c| &c.list).enumerate() {
@@ -270,7 +274,20 @@ impl Survey {
             keeps
         });
         let (curve, sources) = points.into_iter().unzip();
-        Ok(Survey { formed, plain, formed_rows, curve, sources, notes })
+        Ok(Survey { formed, plain, formed_rows, curve, sources, whole_cycles: whole.cycles, notes })
+    }
+
+    /// The first point of at most 5 / 4 of the cycles of the fastest plan, or the last of those
+    /// that hardly need more. The plan of whole tensors counts even where rows are pushed, as
+    /// long as there are plans that are fast enough beside it.
+    fn smallest(&self) -> usize {
+        let curve = &self.curve;
+        let near = |fastest: u64| curve.iter().position(|p| p.cycles * 4 <= fastest * 5);
+        let fastest = curve.last().map_or(0, |p| p.cycles);
+        let first = near(fastest.min(self.whole_cycles)).or_else(|| near(fastest)).unwrap_or(0);
+        curve
+            .get(first)
+            .map_or(0, |point| fastest_within(curve, point.arena_bytes + point.arena_bytes / 1000))
     }
 
     /// The candidate of a point with its steps and choices; `None` where it is the plan of
@@ -349,14 +366,6 @@ fn point(candidate: &Candidate) -> Point {
         cycles: candidate.cycles,
         cascades: true,
     }
-}
-
-/// The first point of at most 5 / 4 of the fastest's cycles, or the last of those that
-/// hardly need more.
-fn smallest(curve: &Curve) -> usize {
-    let fastest = curve.last().map_or(0, |p| p.cycles);
-    let first = curve.iter().position(|p| p.cycles * 4 <= fastest * 5).unwrap_or(0);
-    curve.get(first).map_or(0, |point| fastest_within(curve, point.arena_bytes + point.arena_bytes / 1000))
 }
 
 /// The last point of at most so many bytes, the first where there is none.

@@ -11,6 +11,7 @@ use super::assemble::addressable;
 use super::cuts::best_cuts;
 use super::effort::{Effort, Stopped};
 use super::layout::{Layout, layout};
+use super::mix::mixed;
 use super::order::{Event, Shape, events};
 use super::pack::{Placed, pack, profile};
 use super::problem::{Kind, Problem};
@@ -152,6 +153,10 @@ pub fn candidates(problem: &Problem, kernels: KernelSet, effort: Effort) -> Vec<
     let faster = found.par_iter().filter_map(|c| relaxed(problem, &ways, c, kernels));
     let faster: Vec<Candidate> = faster.filter(fits).collect();
     found.extend(faster);
+    found = front(found);
+    let mixes = found.par_iter().filter_map(|c| mixed(problem, &ways, c, kernels));
+    let mixes: Vec<Candidate> = mixes.filter(fits).collect();
+    found.extend(mixes);
     // Longer strips are never slower, though the estimate may not tell: they take the place
     // of shorter ones where they need hardly more.
     let stretched = |c: Candidate| {
@@ -281,7 +286,12 @@ const PUSH_CYCLES: u64 = 60;
 
 /// Estimated cycles of events. What a step takes to resolve its rows is less than what the
 /// estimate of a call on a few rows lies above the count (KWS, row by row: 4.6 %).
-pub fn cycles(problem: &Problem, driven: &[Option<Kernel>], events: &[Event], kernels: KernelSet) -> u64 {
+pub fn work_cycles(
+    problem: &Problem,
+    driven: &[Option<Kernel>],
+    events: &[Event],
+    kernels: KernelSet,
+) -> u64 {
     // A pushed row is copied; a cycle a byte at most.
     let pushed_bytes = problem.pushed().and_then(|home| problem.homes[home].row_bytes).unwrap_or(0);
     let of = |event: &Event| {
@@ -304,7 +314,12 @@ pub fn cycles(problem: &Problem, driven: &[Option<Kernel>], events: &[Event], ke
             _ => problem.steps[step].calls.iter().map(|k| cost::call_cycles(k, kernels)).sum(),
         }
     };
-    events.iter().map(of).sum::<u64>() + moves(problem)
+    events.iter().map(of).sum()
+}
+
+/// The same with what a window that slides moves.
+fn cycles(problem: &Problem, driven: &[Option<Kernel>], events: &[Event], kernels: KernelSet) -> u64 {
+    work_cycles(problem, driven, events, kernels) + moves(problem)
 }
 
 /// Estimated cycles of moving what a window that slides keeps, and of taking its new rows.

@@ -18,6 +18,7 @@ mod effort;
 mod feed;
 mod kept;
 mod layout;
+mod mix;
 mod order;
 pub mod pack;
 mod problem;

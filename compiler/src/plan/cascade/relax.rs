@@ -6,7 +6,7 @@
 //! room for. Invariant: what passes between segments is whole, so that the peak of one
 //! does not depend on how another is run; private bytes do not change the order.
 
-use super::choose::{Candidate, Way, cycles, evaluate};
+use super::choose::{Candidate, Way, evaluate, work_cycles};
 use super::cuts::peak;
 use super::order::{Event, segment, segments};
 use super::pack::profile;
@@ -34,7 +34,10 @@ pub fn relaxed(
         }
         let (first, last) = (range.start, range.end - 1);
         let own = |way: &Way, events: &[Event]| {
-            (peak(problem, events, &way.scratch, first, last), cycles(problem, &way.driven, events, kernels))
+            (
+                peak(problem, events, &way.scratch, first, last),
+                work_cycles(problem, &way.driven, events, kernels),
+            )
         };
         let events_of = |way: &Way| segment(problem, &way.shape(Vec::new()), first, last);
         let (_, mut fewest) = own(&mixed, &events_of(&mixed));
