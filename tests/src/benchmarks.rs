@@ -16,7 +16,9 @@ use tinyc::compile::{CompileOptions, Compiled, Silent, compile, input_specs};
 use tinyc::cost::cycles_on;
 use tinyc::ir::{Graph, NodeId};
 use tinyc::ops::Op;
+use tinyc::plan::Step;
 use tinyc::plan::choose::Opt;
+use tinyc::plan::unroll::saved_cycles;
 use tinyc::report::Budgets;
 use tinyc::samples::{SampleFile, Samples};
 use tinyc::target::Target;
@@ -163,9 +165,15 @@ pub fn measure(
         .iter()
         .map(|layer| Kind::of(&compiled.module.graph, compiled.plan.steps[layer.step].node))
         .collect();
-    let calls = compiled.plan.steps.iter().flat_map(|step| step.work.calls());
-    let estimated =
-        target.core.timing_table().map(|table| calls.map(|call| cycles_on(&call.kernel, table)).sum());
+    let plan = &compiled.plan;
+    let estimated = target.core.timing_table().map(|table| {
+        let of = |step: &Step| {
+            let calls = step.work.calls();
+            let rolled: u64 = calls.iter().map(|call| cycles_on(&call.kernel, table)).sum();
+            rolled.saturating_sub(saved_cycles(plan, calls))
+        };
+        plan.steps.iter().map(of).sum()
+    });
     Ok(Measured { watched, report, kinds, estimated })
 }
 

@@ -17,7 +17,7 @@ use tinyc_runtime::kernels::blocks::saturates;
 use tinyc_runtime::kernels::conv_tile;
 
 use super::choose::Opt;
-use super::{Plan, StepId};
+use super::{Plan, PlannedCall, StepId};
 use crate::lower::{Kernel, KernelSet};
 
 /// Bytes of code that unrolling may take with [`Opt::Speed`], unless told otherwise.
@@ -75,12 +75,26 @@ impl Shape {
     }
 
     /// Cycles that a block saves.
-    fn saved_cycles(self) -> usize {
+    fn saved_cycles_a_block(self) -> usize {
         // The body that serves all shapes goes through halves of 16 words.
         let halves = (self.words - 1).div_ceil(16);
         let ends = 4 + 2 * (halves / 2) + 7 * (halves.div_ceil(2) - 1);
         11 + ends - usize::from(!self.channels.is_multiple_of(4))
     }
+
+    /// Cycles that a layer of this shape saves.
+    fn saved_cycles(self, p: &conv_tile::Params) -> u64 {
+        let blocks = (p.out_h * p.out_w).div_ceil(2) * p.out_c.div_ceil(4);
+        (blocks * self.saved_cycles_a_block()) as u64
+    }
+}
+
+/// What the estimates of a step's calls leave out: cycles that the bodies unrolled for
+/// them save.
+#[must_use]
+pub fn saved_cycles(plan: &Plan, calls: &[PlannedCall]) -> u64 {
+    let shapes = calls.iter().filter_map(|call| Shape::of(&call.kernel));
+    shapes.filter(|(shape, _)| plan.unrolled.contains(shape)).map(|(shape, p)| shape.saved_cycles(p)).sum()
 }
 
 /// Everything of a body that is not its words.
@@ -119,8 +133,7 @@ pub fn unroll(plan: &mut Plan, kernels: KernelSet, budget: u64, flash_left: Opti
     let mut layers: Vec<Unroll> = Vec::new();
     for (index, step) in plan.steps.iter().enumerate() {
         for (shape, p) in step.work.calls().iter().filter_map(|call| Shape::of(&call.kernel)) {
-            let blocks = (p.out_h * p.out_w).div_ceil(2) * p.out_c.div_ceil(4);
-            let saved_cycles = (blocks * shape.saved_cycles()) as u64;
+            let saved_cycles = shape.saved_cycles(p);
             layers.push(Unroll { step: StepId(index as u32), shape, saved_cycles, refused: None });
         }
     }

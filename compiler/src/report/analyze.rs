@@ -22,6 +22,7 @@ use crate::ir::{Graph, NodeId, ValueId};
 use crate::ops::Op;
 use crate::plan::family::family;
 use crate::plan::strategy::Point;
+use crate::plan::unroll::saved_cycles;
 use crate::plan::{Plan, Step, Work};
 use crate::stack::StackBound;
 use crate::target::{Target, TimingTable};
@@ -200,7 +201,7 @@ impl AnalyzeReport {
         let (plan, graph) = (&compiled.plan, &compiled.module.graph);
         let table = analyzed.target.and_then(|target| target.core.timing_table());
         let layers: Vec<LayerRow> =
-            plan.steps.iter().map(|step| row(graph, step, analyzed.layers, table)).collect();
+            plan.steps.iter().map(|step| row(graph, plan, step, analyzed.layers, table)).collect();
         let outputs: Vec<OutputRow> = compiled.quality.iter().map(OutputRow::of).collect();
         let need = Footprint::of(plan);
         let flash = analyzed.target.map(|target| memory::flash(&need, target, analyzed.budgets));
@@ -222,7 +223,13 @@ impl AnalyzeReport {
     }
 }
 
-fn row(graph: &Graph, step: &Step, sqnr: &BTreeMap<ValueId, Sqnr>, table: Option<TimingTable>) -> LayerRow {
+fn row(
+    graph: &Graph,
+    plan: &Plan,
+    step: &Step,
+    sqnr: &BTreeMap<ValueId, Sqnr>,
+    table: Option<TimingTable>,
+) -> LayerRow {
     let node = graph.node(step.node);
     let calls = step.work.calls();
     LayerRow {
@@ -240,6 +247,7 @@ fn row(graph: &Graph, step: &Step, sqnr: &BTreeMap<ValueId, Sqnr>, table: Option
         kernel: calls.first().map(|call| family(&call.kernel).name),
         cycles_estimate: table.map(|table| {
             let all: u64 = calls.iter().map(|call| cost::cycles_on(&call.kernel, table)).sum();
+            let all = all.saturating_sub(saved_cycles(plan, calls));
             match &step.work {
                 // Where a window slides, of the rows that are run.
                 Work::Rows(work) if work.runs < work.units => {
