@@ -42,8 +42,9 @@ sources! {
     ],
     "arch/dsp_columns.rs" needs ["arch/portable.rs", "view.rs"],
     "arch/dsp_depthwise.rs" needs ["arch/dsp_keep.rs", "arch/dsp_pairs.rs", "arch/portable.rs"],
-    "arch/dsp_elementwise.rs" needs ["arch/portable.rs", "view.rs"],
+    "arch/dsp_elementwise.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "arch/dsp_keep.rs" needs [],
+    "arch/dsp_lines.rs" needs ["arch/dsp_keep.rs", "arch/portable_lines.rs", "view.rs"],
     "arch/dsp_pairs.rs" needs ["arch/dsp_keep.rs", "arch/portable.rs", "view.rs"],
     "arch/dsp_pool.rs" needs ["view.rs"],
     "arch/dsp_row.rs" needs ["arch/portable.rs", "view.rs"],
@@ -65,11 +66,12 @@ sources! {
         "arch/portable_columns.rs", "arch/portable_elementwise.rs", "arch/portable_window.rs", "arch/portable_winograd.rs", "requant.rs", "view.rs"
     ],
     "arch/portable_columns.rs" needs ["view.rs"],
-    "arch/portable_elementwise.rs" needs ["view.rs"],
+    "arch/portable_elementwise.rs" needs ["requant.rs", "view.rs"],
+    "arch/portable_lines.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "arch/portable_window.rs" needs ["requant.rs", "view.rs"],
     "arch/portable_winograd.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "arch/rv32imc.rs" needs ["arch/portable.rs", "view.rs"],
-    "kernels/add.rs" needs [ARCH, "kernels/strides.rs", "rows.rs", "view.rs"],
+    "kernels/add.rs" needs [ARCH, "kernels/strides.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/avg_pool.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/blocks.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/channels.rs" needs [ARCH, "requant.rs", "view.rs"],
@@ -78,12 +80,13 @@ sources! {
     "kernels/conv_window.rs" needs [
         ARCH, "kernels/channels.rs", "kernels/window.rs", "requant.rs", "rows.rs", "view.rs"
     ],
-    "kernels/conv_winograd.rs" needs [ARCH, "rows.rs", "view.rs"],
+    "kernels/conv_winograd.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/copy.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/dense.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "view.rs"],
-    "kernels/dense_tile.rs" needs ["kernels/blocks.rs", "requant.rs", "view.rs"],
+    "kernels/dense_tile.rs" needs [ARCH, "kernels/blocks.rs", "requant.rs", "view.rs"],
     "kernels/depthwise.rs" needs ["kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
-    "kernels/depthwise_quad.rs" needs [ARCH, "rows.rs", "view.rs"],
+    "kernels/depthwise_lines.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
+    "kernels/depthwise_quad.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/depthwise_window.rs" needs [
         ARCH, "kernels/channels.rs", "kernels/window.rs", "requant.rs", "rows.rs", "view.rs"
     ],

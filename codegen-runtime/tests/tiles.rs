@@ -333,7 +333,7 @@ fn depthwise_quad_equals_plain_loops() {
             pad_code: rng.range(-128, 127) as i8,
             rows: rng.size(1, depthwise_quad::MOST_ROWS / stride),
             columns: 2 * rng.size(1, depthwise_quad::MOST_COLUMNS / stride / 2),
-            zero_point: rng.range(-128, 127) as i32,
+            out: rng.out(),
         };
         let mut blob = Blob::new();
         for first in (0..channels).step_by(4).map(|first| first.min(channels - 4)) {
@@ -359,7 +359,7 @@ fn depthwise_quad_equals_plain_loops() {
             }
         });
         assert_eq!(rows, got, "{p:?}");
-        let out = Out { zero_point: p.zero_point, lo: -128, hi: 127 };
+        let out = p.out;
         let mut expected = Vec::new();
         for oy in 0..h.out {
             for ox in 0..w.out {

@@ -5,7 +5,6 @@ mod common;
 
 use common::{Blob, CASES, Layer, Rng, guarded, guarded_rows, requantize, share_inside};
 use tinyc_runtime::kernels::conv_winograd;
-use tinyc_runtime::requant::Out;
 use tinyc_runtime::view::Bytes;
 
 /// Rows of the kernel transform.
@@ -86,7 +85,7 @@ fn check(
         pad_code: rng.range(-128, 127) as i8,
         tile_h: tile[0],
         tile_w: tile[1],
-        zero_point: rng.range(-128, 127) as i32,
+        out: rng.out(),
     };
     let blob = pack(layer, in_c, tile);
     // Whatever the scratch holds at first must not matter.
@@ -104,7 +103,7 @@ fn check(
         }
     });
     assert_eq!(rows, got, "{p:?}");
-    let out = Out { zero_point: p.zero_point, lo: -128, hi: 127 };
+    let out = p.out;
     let mut expected = Vec::new();
     for oy in 0..p.out_h {
         for ox in 0..p.out_w {

@@ -10,7 +10,7 @@ pub mod sweep;
 
 use tinyc_runtime::kernels::{
     add, avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense, dense_tile, depthwise,
-    depthwise_quad, depthwise_window, join, lut, max_pool, mul, softmax, sparse,
+    depthwise_lines, depthwise_quad, depthwise_window, join, lut, max_pool, mul, softmax, sparse,
 };
 
 use crate::ir::ValueId;
@@ -36,6 +36,8 @@ pub enum Kernel {
     DepthwiseWindow(depthwise_window::Params),
     /// Depthwise convolution 3 x 3, four channels at a time.
     DepthwiseQuad(depthwise_quad::Params),
+    /// Depthwise convolution of any kernel, four channels at a time.
+    DepthwiseLines(depthwise_lines::Params),
     /// Fully connected, four outputs at once.
     DenseTile(dense_tile::Params),
     /// Maximum over windows.

@@ -103,11 +103,25 @@ fn other_convolutions_have_one_form() {
     let c = net.conv("depthwise", b, 3, 1, 8, 8);
     let d = net.conv("pointwise", c, 1, 1, 1, 8);
     let e = net.conv("five", d, 5, 1, 1, 8);
-    let narrow = net.conv("narrow", e, 3, 1, 1, 8);
-    net.module.quant.activations.get_mut(&narrow).unwrap().lo = -100;
-    net.output(narrow);
+    net.output(e);
     for (id, all) in forms(&net) {
         assert_eq!(all.len(), 1, "{}", net.module.graph.node(id).name);
+    }
+}
+
+#[test]
+fn clamped_codes_have_all_forms() {
+    let mut net = Net::new("narrow", 7);
+    let x = net.input("x", &[1, 9, 9, 4], QuantParams::new(0.05, 3));
+    let narrow = net.conv("narrow", x, 3, 1, 1, 8);
+    let params = net.module.quant.activations.get_mut(&narrow).unwrap();
+    (params.lo, params.hi) = (-60, 50);
+    net.output(narrow);
+    let (id, all) = forms(&net).remove(0);
+    assert_eq!(all.len(), 4);
+    for form in all {
+        let plan = assemble(&net.module, vec![(id, form)]).unwrap();
+        equals_the_reference(&mut net, &plan, "clamped");
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;
 use tinyc::compile::{CompileOptions, Silent, compile};
-use tinyc::lower::Kernel;
+use tinyc::lower::{Kernel, KernelSet};
 use tinyc::onnx::oracle::Oracle;
 use tinyc::plan::Work;
 use tinyc::plan::choose::{Choice, Opt};
@@ -91,10 +91,12 @@ fn two_instructions_at_once_compute_the_same_bytes() {
 #[test]
 fn cascades_compute_the_same_bytes_on_emulated_cores() {
     for (name, core) in [("stm32f411", Core::M4), ("stm32g0b1", Core::M0)] {
-        for fixture_name in ["residual", "depthwise"] {
+        for fixture_name in ["residual", "depthwise", "depthwise_qdq", "depthwise_1d"] {
             let target = Target::lookup(name).unwrap();
             let mut options = ValidateOptions::new(target, &fixture(fixture_name).join("model.calib.npz"));
-            options.compile.strategy = Strategy::Min;
+            // The smallest plan of all, whatever its cycles.
+            options.compile.strategy = Strategy::Auto;
+            options.compile.limits.ram_bytes = Some(1);
             options.samples = Some(8);
             options.cores = needs::emulators(&[core]);
             options.emulate_samples = 4;
@@ -116,7 +118,7 @@ fn cascades_compute_the_same_bytes_on_emulated_cores() {
 #[test]
 fn small_cores_with_their_own_kernels() {
     for (name, core) in [("stm32g0b1", Core::M0), ("stm32f103", Core::M3), ("esp32c3", Core::Rv32)] {
-        for fixture_name in ["residual", "depthwise"] {
+        for fixture_name in ["residual", "depthwise", "depthwise_qdq", "depthwise_1d"] {
             let target = Target::lookup(name).unwrap();
             let mut options = ValidateOptions::new(target, &fixture(fixture_name).join("model.calib.npz"));
             options.samples = Some(8);
@@ -269,6 +271,27 @@ fn a_depthwise_block_as_tf2onnx_writes_it() {
     run("depthwise", "model.calib.npz", None, &[Core::M4]);
     check_oracle("depthwise", 1e-5);
     assert!(sqnr_against_onnx_runtime("depthwise") >= 30.0);
+}
+
+/// Depthwise kernels of any size, and layers whose codes are clamped: all of them have the
+/// kernels of cores with DSP instructions.
+#[test]
+fn depthwise_kernels_of_any_size_and_clamped_codes() {
+    run("depthwise_qdq", "model.calib.npz", None, &[Core::M4, Core::M7]);
+    run("depthwise_1d", "model.calib.npz", None, &[Core::M4, Core::M7]);
+    check_oracle("depthwise_1d", 1e-5);
+    assert!(sqnr_against_onnx_runtime("depthwise_qdq") >= 25.0);
+    assert!(sqnr_against_onnx_runtime("depthwise_1d") >= 30.0);
+    let options = CompileOptions { kernels: KernelSet::Tiles, ..CompileOptions::default() };
+    for (name, layers) in [("depthwise_qdq", 4), ("depthwise_1d", 3)] {
+        let model = fixture(name).join("model.onnx");
+        let compiled = compile(&model, &options, &Silent, &mut |_, _| {}).unwrap();
+        let calls: Vec<_> = compiled.plan.steps.iter().flat_map(|step| step.work.calls()).collect();
+        let lines = calls.iter().filter(|call| matches!(call.kernel, Kernel::DepthwiseLines(_)));
+        assert_eq!(lines.count(), layers, "{name}");
+        let general = |kernel| matches!(kernel, Kernel::Depthwise(_) | Kernel::Conv2d(_) | Kernel::Dense(_));
+        assert!(!calls.iter().any(|call| general(call.kernel)), "{name}");
+    }
 }
 
 #[test]

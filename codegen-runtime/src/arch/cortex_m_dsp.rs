@@ -14,7 +14,7 @@ use core::arch::asm;
 use super::super::requant::Out;
 pub use super::dsp_columns::{widen_columns, widen_fours, widen_pairs};
 pub use super::dsp_depthwise::depthwise_3x3;
-pub use super::dsp_elementwise::{look_up, weighted_sum};
+pub use super::dsp_elementwise::{clamp_codes, look_up, weighted_sum};
 pub use super::dsp_pairs::RowPair;
 pub use super::dsp_pool::{POOL_WORDS, PixelMaxima, PixelSums};
 pub use super::dsp_row::{sums_1x4, tiles_1x4};

@@ -7,6 +7,7 @@
 
 use core::arch::naked_asm;
 
+use super::super::requant::Out;
 use super::super::view::{Bytes, Consts};
 use super::portable::WeightedSum;
 
@@ -171,5 +172,71 @@ unsafe extern "C" fn look_up_codes(table: *const u8, codes: *const i8, out: *mut
     4:
         pop {{r4, r5, r6, r7, r8, pc}}
         "
+    )
+}
+
+/// See [`super::portable::clamp_codes`].
+#[inline(always)]
+pub fn clamp_codes(codes: Bytes<'_>, len: usize, out: Out) {
+    if out.lo == -128 && out.hi == 127 {
+        return;
+    }
+    let four = |code: i32| u32::from(code as u8).wrapping_mul(0x0101_0101);
+    let codes = codes.pointer(0, len);
+    // SAFETY: `len` codes are accessed: resolved above.
+    unsafe { clamp_words(codes, len, four(out.lo), four(out.hi)) }
+}
+
+// The codes of word $x: where a difference is not negative, its bit for SEL is set.
+macro_rules! clamp {
+    ($($x:literal),*) => {
+        concat!($(
+            "ssub8 r12, ", $x, ", r2\nsel ", $x, ", ", $x, ", r2\n",
+            "ssub8 r12, ", $x, ", r3\nsel ", $x, ", r3, ", $x, "\n",
+        )*)
+    };
+}
+
+// Sixteen codes a pass; `lo` and `hi` four times in a word.
+#[unsafe(naked)]
+unsafe extern "C" fn clamp_words(codes: *mut i8, len: usize, lo: u32, hi: u32) {
+    naked_asm!(
+        ".cpu cortex-m33",
+        concat!(
+            r"
+        push {{r4, r5, r6, r7, r8, lr}}
+        subs r1, r1, #16
+        blo 2f
+    1:
+        ldr r4, [r0]
+        ldr r5, [r0, #4]
+        ldr r6, [r0, #8]
+        ldr r7, [r0, #12]
+        ",
+            clamp!("r4", "r5", "r6", "r7"),
+            r"
+        str r4, [r0]
+        str r5, [r0, #4]
+        str r6, [r0, #8]
+        str r7, [r0, #12]
+        adds r0, #16
+        subs r1, r1, #16
+        bhs 1b
+    2:
+        adds r1, r1, #16
+        beq 4f
+    3:
+        ldrb r4, [r0]
+        ",
+            clamp!("r4"),
+            r"
+        strb r4, [r0]
+        adds r0, #1
+        subs r1, r1, #1
+        bne 3b
+    4:
+        pop {{r4, r5, r6, r7, r8, pc}}
+        "
+        )
     )
 }

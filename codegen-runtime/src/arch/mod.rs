@@ -21,6 +21,8 @@ pub mod dsp_elementwise;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_keep;
 #[cfg(feature = "cortex_m_dsp")]
+pub mod dsp_lines;
+#[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_pairs;
 #[cfg(feature = "cortex_m_dsp")]
 pub mod dsp_pool;
@@ -49,6 +51,7 @@ pub mod m7_winograd;
 pub mod portable;
 pub mod portable_columns;
 pub mod portable_elementwise;
+pub mod portable_lines;
 pub mod portable_window;
 pub mod portable_winograd;
 #[cfg(feature = "rv32imc")]
@@ -62,11 +65,14 @@ pub use self::armv7m::*;
 pub use self::cortex_m_dsp::*;
 #[cfg(feature = "cortex_m7_dsp")]
 pub use self::cortex_m7_dsp::*;
+#[cfg(feature = "cortex_m_dsp")]
+pub use self::dsp_lines::{Segment, depthwise_lines};
 #[cfg(all(feature = "cortex_m_dsp", not(feature = "cortex_m7_dsp")))]
 pub use self::dsp_unrolled::unrolled_2x4;
 #[cfg(feature = "cortex_m7_dsp")]
 pub use self::m7_unrolled::unrolled_2x4;
 #[cfg(not(any(feature = "armv6m", feature = "armv7m", feature = "cortex_m_dsp", feature = "rv32imc")))]
 pub use self::portable::*;
+pub use self::portable_lines::*;
 #[cfg(feature = "rv32imc")]
 pub use self::rv32imc::*;

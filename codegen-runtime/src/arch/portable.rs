@@ -10,7 +10,7 @@ pub use super::portable_columns::{
     Columns, Four, column_place, column_words, widen_columns, widen_fours, widen_pairs,
 };
 pub use super::portable_elementwise::{
-    POOL_WORDS, PixelMaxima, PixelSums, WeightedSum, look_up, weighted_sum,
+    POOL_WORDS, PixelMaxima, PixelSums, WeightedSum, clamp_codes, look_up, weighted_sum,
 };
 pub use super::portable_window::{column_sums, pair_windows, requantize_four, window_sums};
 pub use super::portable_winograd::{

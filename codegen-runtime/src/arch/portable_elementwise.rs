@@ -3,6 +3,7 @@
 //! In: runs of codes. Out: codes, sums or maxima of codes. Invariant: as for
 //! `portable.rs`, of which this is a part.
 
+use super::super::requant::Out;
 use super::super::view::{Bytes, Consts};
 
 /// What [`weighted_sum`] computes: `(qa * ma + qb * mb + c) >> shift`, modulo 2^32
@@ -38,6 +39,18 @@ pub fn weighted_sum([a, b]: [Bytes<'_>; 2], out: Bytes<'_>, len: usize, sum: &We
 pub fn look_up(table: Consts<'_>, codes: Bytes<'_>, out: Bytes<'_>, len: usize) {
     for i in 0..len {
         out.set(i, table.i8_at(usize::from(codes.get(i) as u8)));
+    }
+}
+
+/// Brings `len` codes into the range of `out`: what a kernel that saturates to int8 leaves
+/// to do. Nothing where that is all of int8.
+#[inline(always)]
+pub fn clamp_codes(codes: Bytes<'_>, len: usize, out: Out) {
+    if out.lo == -128 && out.hi == 127 {
+        return;
+    }
+    for i in 0..len {
+        codes.set(i, i32::from(codes.get(i)).max(out.lo).min(out.hi) as i8);
     }
 }
 

@@ -8,6 +8,7 @@
 //! Constants: none.
 
 use super::super::arch::{self, WeightedSum};
+use super::super::requant::Out;
 use super::super::rows::Rows;
 use super::super::view::Bytes;
 use super::strides;
@@ -83,9 +84,11 @@ pub fn run_rows(
 #[inline(always)]
 pub fn step(p: &Params, [a, b]: [Bytes<'_>; 2], strides: [usize; 2], out: Bytes<'_>, len: usize) {
     match strides {
-        [1, 1] if !p.wide && p.lo == -128 && p.hi == 127 => {
+        [1, 1] if !p.wide => {
             let sum = WeightedSum { ma: p.ma, mb: p.mb, c: p.c as i32, shift: p.shift };
             arch::weighted_sum([a, b], out, len, &sum);
+            // The zero point is part of the sum.
+            arch::clamp_codes(out, len, Out { zero_point: 0, lo: p.lo, hi: p.hi });
         }
         // The strides that occur as constants, so that loops over them vectorise.
         [1, 1] => line(p, |i| (a.get(i), b.get(i)), out, len),

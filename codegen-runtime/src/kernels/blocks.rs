@@ -27,12 +27,6 @@ pub struct Blocks<'a> {
     pub out: Out,
 }
 
-/// Whether requantization is a multiplication and a saturation to int8.
-#[inline(always)]
-pub const fn saturates(shifts: bool, out: &Out) -> bool {
-    !shifts && out.lo == -128 && out.hi == 127
-}
-
 impl<'a> Blocks<'a> {
     /// All blocks.
     #[inline(always)]
@@ -48,7 +42,8 @@ impl<'a> Blocks<'a> {
     }
 
     /// All channels at the two pixels of each of `pairs` tiles that lie `step` bytes
-    /// apart; `SATURATES` is [`saturates`]. `out` is the first tile's, the next one's
+    /// apart. With `SATURATES`, for layers without shifts, codes are saturated to int8: to
+    /// [clamp](arch::clamp_codes) them is the caller's. `out` is the first tile's, the next one's
     /// lies two pixels further. The two outputs of a single tile may be one: then it is
     /// pixel 0's.
     #[inline(always)]
@@ -75,7 +70,7 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// All channels over one run of `len` codes.
+    /// All channels over one run of `len` codes; `SATURATES` as in [`Blocks::two`].
     #[inline(always)]
     pub fn one<const DUAL: bool, const SATURATES: bool>(self, codes: Bytes<'_>, len: usize, out: Bytes<'_>) {
         let (whole, rest) = (self.channels / 4, self.channels % 4);

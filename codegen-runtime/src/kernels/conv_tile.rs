@@ -16,7 +16,7 @@ use super::super::arch::{self, Columns, Four};
 use super::super::requant::Out;
 use super::super::rows::{self, Rows};
 use super::super::view::{Bytes, Consts};
-use super::blocks::{Blocks, saturates};
+use super::blocks::Blocks;
 
 /// A convolution. Sizes, strides, pads and dilations are in rows, columns and
 /// channels.
@@ -271,11 +271,14 @@ pub fn run<const KH: usize>(
 ) {
     // Variants, of which only those that the parameters ask for are linked.
     let whole = (consts, input, output, scratch);
-    match (p.dual, saturates(p.shifts, &p.out())) {
+    match (p.dual, !p.shifts) {
         (true, true) => form::<KH, true, true>(p, whole),
         (true, false) => form::<KH, true, false>(p, whole),
         (false, true) => form::<KH, false, true>(p, whole),
         (false, false) => form::<KH, false, false>(p, whole),
+    }
+    if !p.shifts {
+        arch::clamp_codes(output, size(p.out_h) * size(p.out_w) * size(p.out_c), p.out());
     }
 }
 
@@ -366,11 +369,14 @@ pub fn step(
     scratch: Bytes<'_>,
 ) {
     // As in `run`.
-    match (p.dual, saturates(p.shifts, &p.out())) {
+    match (p.dual, !p.shifts) {
         (true, true) => variant::<true, true>(p, consts, width, rows, outs, scratch),
         (true, false) => variant::<true, false>(p, consts, width, rows, outs, scratch),
         (false, true) => variant::<false, true>(p, consts, width, rows, outs, scratch),
         (false, false) => variant::<false, false>(p, consts, width, rows, outs, scratch),
+    }
+    if !p.shifts && (p.lo, p.hi) != (i8::MIN, i8::MAX) {
+        outs.iter().for_each(|out| arch::clamp_codes(*out, width * size(p.out_c), p.out()));
     }
 }
 

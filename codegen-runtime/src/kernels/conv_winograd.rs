@@ -2,8 +2,8 @@
 //! integers, with fewer multiplications than the convolution has.
 //!
 //! In: `[in_h][in_w][in_c]`. Out: `[out_h][out_w][out_c]`. Invariant: a position
-//! outside the input reads as `pad_code`; requantization has no shift and
-//! saturates to int8; all arithmetic is exact modulo 2^32 (docs/numerics.md says
+//! outside the input reads as `pad_code`; requantization has no shift;
+//! all arithmetic is exact modulo 2^32 (docs/numerics.md says
 //! why that is enough), so that the codes are those of the plain convolution.
 //!
 //! A tile of `tile_h` x `tile_w` outputs is made from two rows and columns more of
@@ -18,6 +18,7 @@
 //! the input's zero point times the sum of the channel's weights.
 
 use super::super::arch;
+use super::super::requant::Out;
 use super::super::rows::{self, Rows};
 use super::super::view::{Bytes, Consts};
 
@@ -46,8 +47,8 @@ pub struct Params {
     pub tile_h: usize,
     /// Columns of outputs that are made at once: `tile_h` or 4.
     pub tile_w: usize,
-    /// The code of real zero in the output.
-    pub zero_point: i32,
+    /// How accumulators become output codes.
+    pub out: Out,
 }
 
 impl Params {
@@ -130,6 +131,9 @@ pub fn step(
         (2, _) => strip::<4, 6, 2, 4>(p, consts, rows, outs, scratch),
         _ => strip::<6, 6, 4, 4>(p, consts, rows, outs, scratch),
     }
+    if (p.out.lo, p.out.hi) != (-128, 127) {
+        outs.iter().for_each(|out| arch::clamp_codes(*out, p.out_w * p.out_c, p.out));
+    }
 }
 
 /// Tiles of `OY` x `OX` outputs from `SY` x `SX` inputs, two at a time along the row.
@@ -177,7 +181,7 @@ fn strip<const SY: usize, const SX: usize, const OY: usize, const OX: usize>(
                         to,
                         p.out_c,
                         channels,
-                        p.zero_point,
+                        p.out.zero_point,
                     );
                 } else {
                     // Outputs that do not exist are computed, but beside the tensor.
@@ -185,7 +189,14 @@ fn strip<const SY: usize, const SX: usize, const OY: usize, const OX: usize>(
                     for (y, to) in to.iter_mut().enumerate() {
                         *to = beside.sub(y * 4 * OX, 4 * OX);
                     }
-                    arch::winograd_output::<SY, SX, OY, OX>(products, block, to, 4, channels, p.zero_point);
+                    arch::winograd_output::<SY, SX, OY, OX>(
+                        products,
+                        block,
+                        to,
+                        4,
+                        channels,
+                        p.out.zero_point,
+                    );
                     let width = if left < OX { left } else { OX };
                     for (to, out) in to.into_iter().zip(outs) {
                         for x in 0..width {

@@ -8,9 +8,10 @@
 //! Constants: see `blocks`; of every four inputs a, b, c, d of a row two words, (a, c)
 //! and (b, d), the last ones filled up with weights of 0.
 
+use super::super::arch;
 use super::super::requant::Out;
 use super::super::view::{Bytes, Consts};
-use super::blocks::{Blocks, saturates};
+use super::blocks::Blocks;
 
 /// A fully connected layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +43,16 @@ pub fn run(p: &Params, consts: Consts<'_>, input: Bytes<'_>, output: Bytes<'_>, 
         let to = output.sub(row * p.out_features, p.out_features);
         step(p, consts, from, to, scratch);
     }
+    if !p.shifts {
+        arch::clamp_codes(output, p.rows * p.out_features, p.out);
+    }
 }
 
-/// One output row from one input row.
+/// One output row from one input row; without shifts, saturated to int8 alone.
 #[inline(always)]
-pub fn step(p: &Params, consts: Consts<'_>, row: Bytes<'_>, out: Bytes<'_>, _scratch: Bytes<'_>) {
+fn step(p: &Params, consts: Consts<'_>, row: Bytes<'_>, out: Bytes<'_>, _scratch: Bytes<'_>) {
     // Four variants, of which only those that the parameters ask for are linked.
-    match (p.dual, saturates(p.shifts, &p.out)) {
+    match (p.dual, !p.shifts) {
         (true, true) => variant::<true, true>(p, consts, row, out),
         (true, false) => variant::<true, false>(p, consts, row, out),
         (false, true) => variant::<false, true>(p, consts, row, out),

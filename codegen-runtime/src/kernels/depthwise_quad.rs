@@ -2,7 +2,7 @@
 //!
 //! In: `[in_h][in_w][channels]`, at least 4 channels. Out: `[out_h][out_w][channels]`.
 //! Invariant: a position outside the input reads as `pad_code`; requantization has
-//! no shift and saturates to int8. Of rows that are computed in one step all input
+//! no shift. Of rows that are computed in one step all input
 //! rows are read before the step ends: its output may not overlap them.
 //!
 //! Rows of four channels are paired up in a strip of scratch, once for all windows
@@ -14,6 +14,7 @@
 //! minus the input's zero point times the sum of the channel's weights.
 
 use super::super::arch::{self, Part, RowPair, STRIP_COLUMNS};
+use super::super::requant::Out;
 use super::super::rows::{self, Rows};
 use super::super::view::{Bytes, Consts};
 
@@ -44,8 +45,8 @@ pub struct Params {
     pub rows: usize,
     /// The most outputs along a row in one strip: even, at most [`MOST_COLUMNS`]` / stride`.
     pub columns: usize,
-    /// The code of real zero in the output.
-    pub zero_point: i32,
+    /// How accumulators become output codes.
+    pub out: Out,
 }
 
 /// Output rows of the longest step with stride 1.
@@ -94,6 +95,7 @@ pub fn run<const KH: usize>(
     scratch: Bytes<'_>,
 ) {
     forward(p.stride, arch::opaque(p), consts, input, output, scratch);
+    arch::clamp_codes(output, p.out_h * p.out_w * p.channels, p.out);
 }
 
 #[inline(never)]
@@ -123,6 +125,7 @@ pub fn run_back<const KH: usize>(
     scratch: Bytes<'_>,
 ) {
     backward(p.stride, arch::opaque(p), consts, input, output, scratch);
+    arch::clamp_codes(output, p.out_h * p.out_w * p.channels, p.out);
 }
 
 #[inline(never)]
@@ -170,7 +173,9 @@ pub fn run_rows(
     (y, count): (usize, usize),
     scratch: Bytes<'_>,
 ) {
-    rows_anywhere(p.stride, arch::opaque(p), consts, input, output.run(y, count), (y, count), scratch);
+    let out = output.run(y, count);
+    rows_anywhere(p.stride, arch::opaque(p), consts, input, out, (y, count), scratch);
+    arch::clamp_codes(out, count * p.out_w * p.channels, p.out);
 }
 
 #[inline(never)]
@@ -249,7 +254,7 @@ fn step<'a>(
             out_row,
             columns,
             rows: count,
-            zero_point: p.zero_point,
+            zero_point: p.out.zero_point,
         };
         arch::depthwise_3x3(stride, part);
         x += columns;

@@ -12,6 +12,7 @@ pub mod copy;
 pub mod dense;
 pub mod dense_tile;
 pub mod depthwise;
+pub mod depthwise_lines;
 pub mod depthwise_quad;
 pub mod depthwise_window;
 pub mod join;

@@ -13,6 +13,7 @@
 mod arch;
 mod elementwise;
 mod harness;
+mod lines;
 #[allow(dead_code)]
 #[path = "../../../compiler/src/verify/firmware/semihosting.rs"]
 mod semihosting;
@@ -24,12 +25,14 @@ mod unrolled;
 mod plain {
     pub mod arch {
         pub use tinyc_runtime::arch::portable::*;
+        pub use tinyc_runtime::arch::portable_lines::*;
     }
     pub mod kernels {
         pub mod blocks;
         pub mod conv_tile;
         pub mod conv_winograd;
         pub mod dense_tile;
+        pub mod depthwise_lines;
         pub mod depthwise_quad;
     }
     pub use tinyc_runtime::{requant, rows, view};
@@ -124,6 +127,11 @@ impl Places {
             *offset = (start + pitch * if back { rows - 1 - row } else { row }) as u16;
         }
         Places { offsets, rows, row_bytes }
+    }
+
+    /// Whether a row lies behind the one before it.
+    fn forward(&self) -> bool {
+        self.offsets[..self.rows].is_sorted()
     }
 
     fn of<'a>(&'a self, arena: Bytes<'a>) -> Rows<'a> {
@@ -413,6 +421,8 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
     };
     let (rows, columns) = (rng.size(1, 16 / stride), 2 * rng.size(1, 8 / stride));
     let zero_point = rng.size(0, 255) as i32 - 128;
+    let lo = if rng.chance(3) { rng.size(0, 99) as i32 - 128 } else { -128 };
+    let hi = if rng.chance(3) { rng.size(0, 99) as i32 } else { 127 };
     memory.refill(rng, ARENA);
     memory.blocks(rng, 1, 1);
     for quad in memory.stream[..68 * channels.div_ceil(4)].chunks_exact_mut(68) {
@@ -435,8 +445,9 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
     let to_rows = Places::new(rng, (output, ARENA), h[2], w[2] * channels);
     let by_rows = rng.chance(2);
     macro_rules! call {
-        ($module:path, $arena:expr) => {{
+        ($module:path, $out:path, $arena:expr) => {{
             use $module as kernel;
+            use $out as Range;
             let p = kernel::Params {
                 in_h: h[0],
                 in_w: w[0],
@@ -449,7 +460,7 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
                 pad_code: -7,
                 rows,
                 columns,
-                zero_point,
+                out: Range { zero_point, lo, hi },
             };
             let arena = run($arena, 0);
             let from = arena.sub(input, h[0] * w[0] * channels);
@@ -465,8 +476,8 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
             }
         }};
     }
-    call!(kernels::depthwise_quad, &mut memory.fast);
-    call!(plain::kernels::depthwise_quad, &mut memory.portable);
+    call!(kernels::depthwise_quad, tinyc_runtime::requant::Out, &mut memory.fast);
+    call!(plain::kernels::depthwise_quad, plain::requant::Out, &mut memory.portable);
     memory.compare(c"depthwise_quad", case, &[h[0], w[0], h[2], w[2], channels, stride]);
 }
 
@@ -481,6 +492,7 @@ fn winograd(memory: &mut Memory, rng: &mut Rng, case: usize) {
     let (tile_h, tile_w) = [(2, 2), (2, 4), (4, 4)][case % 3];
     let (in_c, out_c) = (rng.size(1, 12) * if rng.chance(2) { 4 } else { 1 }, rng.size(1, 9));
     let (in_c, zero_point) = (in_c.min(32), rng.size(0, 255) as i32 - 128);
+    let lo = if rng.chance(3) { rng.size(0, 99) as i32 - 128 } else { -128 };
     memory.refill(rng, ARENA);
     // Any weights and biases; multipliers keep their sign.
     let positions = (tile_h + 2) * (tile_w + 2);
@@ -500,8 +512,9 @@ fn winograd(memory: &mut Memory, rng: &mut Rng, case: usize) {
     let to_rows = Places::new(rng, (output, ARENA), h[2], w[2] * out_c);
     let by_rows = rng.chance(2);
     macro_rules! call {
-        ($module:path, $arena:expr) => {{
+        ($module:path, $out:path, $arena:expr) => {{
             use $module as kernel;
+            use $out as Range;
             let p = kernel::Params {
                 in_h: h[0],
                 in_w: w[0],
@@ -514,7 +527,7 @@ fn winograd(memory: &mut Memory, rng: &mut Rng, case: usize) {
                 pad_code: -7,
                 tile_h,
                 tile_w,
-                zero_point,
+                out: Range { zero_point, lo, hi: 127 },
             };
             let arena = run($arena, 0);
             let from = arena.sub(input, h[0] * w[0] * in_c);
@@ -533,8 +546,8 @@ fn winograd(memory: &mut Memory, rng: &mut Rng, case: usize) {
             arena.fill(0, scratch);
         }};
     }
-    call!(kernels::conv_winograd, &mut memory.fast);
-    call!(plain::kernels::conv_winograd, &mut memory.portable);
+    call!(kernels::conv_winograd, tinyc_runtime::requant::Out, &mut memory.fast);
+    call!(plain::kernels::conv_winograd, plain::requant::Out, &mut memory.portable);
     memory.compare(c"conv_winograd", case, &[h[0], w[0], in_c, out_c, tile_h, tile_w]);
 }
 
@@ -561,6 +574,7 @@ extern "C" fn firmware_main() -> ! {
     }
     for case in 0..4_000 {
         elementwise::elements(memory, &mut rng, case);
+        lines::clamp(memory, &mut rng, case);
     }
     for case in 0..600 {
         elementwise::pixels::<1>(memory, &mut rng, case);
@@ -571,6 +585,7 @@ extern "C" fn firmware_main() -> ! {
         dense(memory, &mut rng, case);
         depthwise(memory, &mut rng, case);
         winograd(memory, &mut rng, case);
+        lines::shapes(memory, &mut rng, case);
     }
     print_fact(c"equal", 1);
     exit(true)

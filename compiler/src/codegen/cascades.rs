@@ -8,7 +8,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::CodegenError;
-use super::layers::Layer;
+use super::layers::{self, Layer};
 use super::names::plain;
 use super::parts::{self, Spot};
 use super::tokens::{docs, ident, number};
@@ -104,6 +104,7 @@ fn generics(work: &RowWork) -> TokenStream {
                 (number(work.form.window_rows(work.units_per_step)), number(work.units_per_step));
             quote!(::<#window, #count>)
         }
+        kernel @ Kernel::DepthwiseLines(_) => layers::unrolled_for(kernel).unwrap_or_default(),
         Kernel::Add(_)
         | Kernel::Mul(_)
         | Kernel::Join(_)

@@ -15,6 +15,7 @@ use super::parts::{self, Spot};
 use super::tokens::{docs, ident, number};
 use crate::Module;
 use crate::ir::ValueId;
+use crate::lower::Kernel;
 use crate::lower::sweep::RowOrder;
 use crate::plan::{ArenaRange, Plan, PlannedCall, RowWork, Step, Work, family};
 
@@ -146,7 +147,8 @@ fn call(plan: &Plan, call: &PlannedCall) -> Result<TokenStream, CodegenError> {
     let text = format!("{}::{}", family.name, family::params_text(&call.kernel));
     let params = syn::parse_str::<syn::Expr>(&text).map_err(|e| CodegenError::Bug(format!("{text}: {e}")))?;
     let kind = ident(family::params_type(&call.kernel));
-    let rows = family.kernel_h.map(number).map(|h| quote!(::<#h>));
+    let constants =
+        unrolled_for(&call.kernel).or_else(|| family.kernel_h.map(number).map(|rows| quote!(::<#rows>)));
     let run = ident(match call.order {
         RowOrder::Forward => "run",
         RowOrder::Backward => "run_back",
@@ -172,8 +174,16 @@ fn call(plan: &Plan, call: &PlannedCall) -> Result<TokenStream, CodegenError> {
     Ok(quote! {
         const PARAMS: #kernel::#kind = #params;
         #(#bindings)*
-        #kernel::#run #rows (&PARAMS, #(#names),*);
+        #kernel::#run #constants (&PARAMS, #(#names),*);
     })
+}
+
+/// The constant arguments of `run` and `run_rows` that name what a kernel is unrolled for.
+pub fn unrolled_for(kernel: &Kernel) -> Option<TokenStream> {
+    let Kernel::DepthwiseLines(p) = kernel else { return None };
+    let ([lines, taps], stride) = p.form();
+    let ([lines, taps, stride], down) = ([lines, taps, stride].map(number), p.down());
+    Some(quote!(::<#lines, #taps, #stride, #down>))
 }
 
 /// The steps that run row by row.

@@ -25,6 +25,9 @@ fn machine(name: &str) -> Option<&'static str> {
     (!plain).then_some("arm")
 }
 
+/// The kernel whose primitives are re-exported only where it is.
+const LINES: &str = "kernels/depthwise_lines.rs";
+
 /// Adds what any of the plans needs of the runtime.
 ///
 /// # Errors
@@ -52,6 +55,12 @@ pub fn emit(plans: &[&Plan], target: &TargetFacts, files: &mut CrateFiles) -> Re
     let unrolled = Unrolled::of(plans, &arch);
     if let Some(unrolled) = &unrolled {
         open.push(format!("arch/{}.rs", unrolled.bodies));
+    }
+    if open.iter().any(|path| path == LINES) {
+        open.push("arch/portable_lines.rs".to_string());
+        let dsp = ["arch/dsp_pairs.rs", "arch/cortex_m_dsp.rs"];
+        let has_dsp = find(&arch).is_some_and(|source| source.needs.iter().any(|need| dsp.contains(need)));
+        open.extend(has_dsp.then(|| "arch/dsp_lines.rs".to_string()));
     }
     while let Some(path) = open.pop() {
         let path = if path == ARCH { arch.clone() } else { path };
@@ -136,6 +145,14 @@ fn modules(
             arches += &format!("#[cfg(not(target_arch = \"{machine}\"))]\npub use self::portable::*;\n");
         } else {
             arches += &format!("pub use self::{arch}::*;\n");
+        }
+        if needed.contains(LINES) {
+            arches += "pub use self::portable_lines::*;\n";
+        }
+        if needed.contains("arch/dsp_lines.rs") {
+            let machine = machine("dsp_lines").unwrap_or_default();
+            arches += &format!("#[cfg(target_arch = \"{machine}\")]\n");
+            arches += "pub use self::dsp_lines::{Segment, depthwise_lines};\n";
         }
         arches += &unrolled.map_or_else(String::new, |unrolled| dispatch(arch, unrolled));
         files.add("src/runtime/arch/mod.rs", arches);

@@ -7,8 +7,8 @@
 
 use tinyc_runtime::kernels::conv_tile::Gather;
 use tinyc_runtime::kernels::{
-    avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense_tile, depthwise, depthwise_quad,
-    depthwise_window, max_pool, sparse,
+    avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense_tile, depthwise, depthwise_lines,
+    depthwise_quad, depthwise_window, max_pool, sparse,
 };
 
 use crate::lower::Kernel;
@@ -35,6 +35,7 @@ pub fn features(kernel: &Kernel) -> Features {
         Kernel::DepthwiseWindow(p) => ("depthwise_window", depthwise_window(p)),
         Kernel::Sparse(p) => ("sparse", sparse_weights(p)),
         Kernel::DepthwiseQuad(p) => quad(p),
+        Kernel::DepthwiseLines(p) => lines_of_pairs(p),
         Kernel::DenseTile(p) => dense(p),
         Kernel::MaxPool(p) => ("max_pool", maximum(p)),
         Kernel::AvgPool(p) => average(p),
@@ -87,7 +88,7 @@ fn windows(p: &depthwise::Params) -> Vec<usize> {
 /// Words of two inputs by four channels by two pixels; blocks of outputs; pairs of
 /// pixels; what is widened: groups of four codes, single codes, columns of three by
 /// three codes, rows of columns; strips of pixels, of columns; outputs without the rest
-/// of their block; outputs that need more than a saturation; rows.
+/// of their block; outputs with shifts; rows.
 fn tile(p: &conv_tile::Params) -> (&'static str, Vec<usize>) {
     let pointwise = p.pointwise();
     let rows = if pointwise { 1 } else { p.out_h };
@@ -116,7 +117,6 @@ fn tile(p: &conv_tile::Params) -> (&'static str, Vec<usize>) {
         _ => (0, codes, 0),
     };
     let last = if p.out_c.is_multiple_of(4) { 0 } else { pairs };
-    let plain = !p.shifts && p.out.lo == -128 && p.out.hi == 127;
     let parts = vec![
         pairs * blocks * p.words(),
         pairs * blocks,
@@ -128,7 +128,7 @@ fn tile(p: &conv_tile::Params) -> (&'static str, Vec<usize>) {
         strips_of_pixels,
         strips_of_columns,
         last,
-        if plain { 0 } else { pairs * blocks },
+        if p.shifts { pairs * blocks } else { 0 },
         rows,
     ];
     (if p.dual { "conv_tile.dual" } else { "conv_tile" }, parts)
@@ -188,11 +188,59 @@ fn quad(p: &depthwise_quad::Params) -> (&'static str, Vec<usize>) {
     (if p.stride == 1 { "depthwise_quad.1" } else { "depthwise_quad.2" }, parts)
 }
 
+/// For each four channels: pairs of the window by blocks of four pairs, lines of the window
+/// by blocks, blocks; pairs of the window by blocks of two, blocks of two; pairs that are
+/// widened; words of weights; rows of outputs; the lines of all strips; strips.
+fn lines_of_pairs(p: &depthwise_lines::Params) -> (&'static str, Vec<usize>) {
+    let quads = p.channels.div_ceil(4);
+    let ([lines, taps], stride) = p.form();
+    let pairs = tinyc_runtime::arch::window_pairs(taps, stride);
+    // Rows and outputs along a line of a call, how many calls there are, and the lines of
+    // all of them.
+    let steps = p.out_h.div_ceil(p.step_rows().max(1));
+    let parts: Vec<[usize; 2]> = if p.down() {
+        chunks(p.out_h, p.rows).map(|outputs| [1, outputs]).collect()
+    } else {
+        chunks(p.out_w, p.columns).map(|outputs| [p.out_h, outputs]).collect()
+    };
+    let (repeats, read) = if p.down() {
+        (p.out_w, steps * p.out_w)
+    } else {
+        (1, p.out_h * p.stride_h + steps * p.kernel_h.saturating_sub(p.stride_h))
+    };
+    let calls = repeats * parts.len() * if p.down() { 1 } else { steps };
+    let (mut fours, mut twos, mut widened) = (0, 0, 0);
+    for [rows, outputs] in parts {
+        let (block, left) = (8 / stride, outputs % (8 / stride));
+        fours += repeats * rows * (outputs / block + usize::from(left > block / 2));
+        twos += repeats * rows * usize::from(left > 0 && left <= block / 2);
+        widened += if p.down() { repeats } else { read } * ((outputs - 1) * stride + taps).div_ceil(2);
+    }
+    let parts = vec![
+        quads * fours * lines * pairs,
+        quads * fours * lines,
+        quads * fours,
+        quads * twos * lines * pairs,
+        quads * twos,
+        quads * widened,
+        quads * calls * lines * pairs,
+        quads * repeats * if p.down() { steps } else { p.out_h * p.out_w.div_ceil(p.columns.max(1)) },
+        read,
+        calls,
+    ];
+    (if stride == 1 { "depthwise_lines.1" } else { "depthwise_lines.2" }, parts)
+}
+
+/// Parts of `len` that are at most `most` long.
+fn chunks(len: usize, most: usize) -> impl Iterator<Item = usize> {
+    let most = most.max(1);
+    (0..len).step_by(most).map(move |first| most.min(len - first))
+}
+
 /// Blocks of four inputs by four outputs, blocks of outputs, rows.
 fn dense(p: &dense_tile::Params) -> (&'static str, Vec<usize>) {
     let (blocks, quads) = (p.out_features.div_ceil(4), p.in_features.div_ceil(4));
-    let plain = !p.shifts && p.out.lo == -128 && p.out.hi == 127;
-    let slow = if plain { 0 } else { p.rows * blocks };
+    let slow = if p.shifts { p.rows * blocks } else { 0 };
     let last = if p.out_features.is_multiple_of(4) { 0 } else { p.rows };
     let parts = vec![p.rows * blocks * quads, p.rows * blocks, p.rows * quads, slow, last, p.rows];
     (if p.dual { "dense_tile.dual" } else { "dense_tile" }, parts)

@@ -9,7 +9,8 @@
 //! input row: it adds up, and its last unit writes the only output row.
 
 use tinyc_runtime::kernels::{
-    conv_tile, conv_window, conv_winograd, depthwise_quad, depthwise_window, pool_rows, sparse,
+    conv_tile, conv_window, conv_winograd, depthwise_lines, depthwise_quad, depthwise_window, pool_rows,
+    sparse,
 };
 
 use super::Kernel;
@@ -163,6 +164,23 @@ impl Kernel {
                 most_units: MOST_UNITS,
                 second_row_bytes: 0,
             },
+            Kernel::DepthwiseLines(p) => RowForm {
+                walk: Walk {
+                    in_rows: p.in_h,
+                    in_row_bytes: p.in_w * p.channels,
+                    out_rows: p.out_h,
+                    out_row_bytes: p.out_w * p.channels,
+                    kernel: p.kernel_h,
+                    stride: p.stride_h,
+                    pad: p.pad_top,
+                    dilation: 1,
+                    rows_per_step: 1,
+                },
+                gathers: false,
+                adjacent: true,
+                most_units: MOST_UNITS,
+                second_row_bytes: 0,
+            },
             Kernel::Add(p) if same([p.a_strides, p.b_strides], p.shape) => own_rows(shape),
             Kernel::Mul(p) if same([p.a_strides, p.b_strides], p.shape) => own_rows(shape),
             Kernel::Lut(_) => own_rows(shape),
@@ -194,6 +212,10 @@ impl Kernel {
                 (p.out_h, p.rows) = (units, units);
                 p.in_h = p.in_h.min((units.max(1) - 1) * p.stride + 3);
             }
+            Kernel::DepthwiseLines(p) => {
+                (p.out_h, p.rows) = (units, units);
+                p.in_h = p.in_h.min((units.max(1) - 1) * p.stride_h + p.kernel_h);
+            }
             Kernel::ConvWinograd(p) => p.out_h = units,
             _ => {}
         }
@@ -206,6 +228,9 @@ impl Kernel {
         match self {
             Kernel::ConvTile(p) => Kernel::ConvTile(with_row_strip(*p, strip_bytes)),
             Kernel::DepthwiseQuad(p) => Kernel::DepthwiseQuad(depthwise_quad::Params { rows: units, ..*p }),
+            Kernel::DepthwiseLines(p) => {
+                Kernel::DepthwiseLines(depthwise_lines::Params { rows: units, ..*p })
+            }
             other => *other,
         }
     }
@@ -219,6 +244,7 @@ impl Kernel {
                 _ => 0,
             },
             Kernel::DepthwiseQuad(p) => depthwise_quad::scratch_bytes(&p),
+            Kernel::DepthwiseLines(p) => depthwise_lines::scratch_bytes(&p),
             Kernel::ConvWinograd(p) => conv_winograd::scratch_bytes(&p),
             Kernel::Sparse(p) => sparse::scratch_bytes(&p),
             Kernel::ConvWindow(p) => match self {
@@ -245,6 +271,7 @@ impl Kernel {
     pub fn most_units(&self, form: &RowForm) -> usize {
         let most = match self {
             Kernel::DepthwiseQuad(p) => depthwise_quad::MOST_ROWS / p.stride,
+            Kernel::DepthwiseLines(p) => p.most_rows(),
             Kernel::ConvTile(_) | Kernel::ConvWindow(_) => MOST_WINDOW / form.walk.kernel,
             Kernel::ConvWinograd(p) => p.tile_h,
             _ => form.most_units,

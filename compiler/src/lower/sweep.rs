@@ -265,6 +265,20 @@ impl Kernel {
                 };
                 Some(Sweep { forward: walk, backward: Some(walk) })
             }
+            Kernel::DepthwiseLines(p) => {
+                let walk = Walk {
+                    in_rows: p.in_h,
+                    in_row_bytes: p.in_w * p.channels,
+                    out_rows: p.out_h,
+                    out_row_bytes: p.out_w * p.channels,
+                    kernel: p.kernel_h,
+                    stride: p.stride_h,
+                    pad: p.pad_top,
+                    dilation: 1,
+                    rows_per_step: p.step_rows(),
+                };
+                Some(Sweep { forward: walk, backward: Some(walk) })
+            }
             // Several pixels of a row share the reading of a weight.
             Kernel::Sparse(p) => Some(forward_only(Walk {
                 in_rows: p.in_h,

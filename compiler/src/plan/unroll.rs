@@ -13,7 +13,6 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use tinyc_runtime::kernels::blocks::saturates;
 use tinyc_runtime::kernels::conv_tile;
 
 use super::choose::Opt;
@@ -62,7 +61,7 @@ impl Shape {
     fn of(kernel: &Kernel) -> Option<(Shape, &conv_tile::Params)> {
         let Kernel::ConvTile(p) = kernel else { return None };
         let shape = Shape { words: p.words(), channels: p.out_c };
-        let can = p.dual && saturates(p.shifts, &p.out);
+        let can = p.dual && !p.shifts;
         (can && shape.words <= MOST_WORDS && shape.channels <= MOST_CHANNELS).then_some((shape, p))
     }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use tinyc_runtime::kernels::{
     add, avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense, dense_tile, depthwise,
-    depthwise_quad, depthwise_window, join, lut, max_pool, mul, pool_rows, softmax, sparse,
+    depthwise_lines, depthwise_quad, depthwise_window, join, lut, max_pool, mul, pool_rows, softmax, sparse,
 };
 use tinyc_runtime::rows;
 use tinyc_runtime::view::{Bytes, Consts};
@@ -165,6 +165,16 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
             RowOrder::Forward => depthwise_quad::run::<3>(p, consts, operand(0), output, scratch),
             RowOrder::Backward => depthwise_quad::run_back::<3>(p, consts, operand(0), output, scratch),
         },
+        // The portable bodies go by the parameters.
+        Kernel::DepthwiseLines(p) => {
+            let run = match (planned.order, p.down()) {
+                (RowOrder::Forward, false) => depthwise_lines::run::<1, 1, 1, false>,
+                (RowOrder::Forward, true) => depthwise_lines::run::<1, 1, 1, true>,
+                (RowOrder::Backward, false) => depthwise_lines::run_back::<1, 1, 1, false>,
+                (RowOrder::Backward, true) => depthwise_lines::run_back::<1, 1, 1, true>,
+            };
+            run(p, consts, operand(0), output, scratch);
+        }
         Kernel::Lut(p) => lut::run(p, consts, operand(0), output, scratch),
         Kernel::Softmax(p) => softmax::run(p, consts, operand(0), output, scratch),
         Kernel::Add(p) => add::run(p, operand(0), operand(1), output, scratch),
@@ -291,6 +301,12 @@ fn by_rows(plan: &Plan, work: &RowWork, units: Range<usize>, arena: &mut [i8], w
         Kernel::ConvWinograd(p) => conv_winograd::run_rows(p, consts, input, output, part, scratch),
         Kernel::DepthwiseQuad(p) => {
             depthwise_quad::run_rows(p, consts, input, output, part, scratch);
+        }
+        Kernel::DepthwiseLines(p) if p.down() => {
+            depthwise_lines::run_rows::<1, 1, 1, true>(p, consts, input, output, part, scratch);
+        }
+        Kernel::DepthwiseLines(p) => {
+            depthwise_lines::run_rows::<1, 1, 1, false>(p, consts, input, output, part, scratch);
         }
         Kernel::MaxPool(p) => max_pool::run_rows::<WINDOW>(p, input, output, part, scratch),
         Kernel::AvgPool(p) if work.form.gathers => {

@@ -17,6 +17,8 @@ pub fn models() -> Vec<(&'static str, ModelBuilder)> {
         ("cost_convolution", convolutions("cost_convolution", &CONVOLUTIONS, false)),
         ("cost_convolution_2", convolutions("cost_convolution_2", &CONVOLUTIONS_2, false)),
         ("cost_depthwise", convolutions("cost_depthwise", &DEPTHWISE, true)),
+        ("cost_depthwise_2", convolutions("cost_depthwise_2", &DEPTHWISE_2, true)),
+        ("cost_depthwise_3", convolutions("cost_depthwise_3", &DEPTHWISE_3, true)),
         ("cost_sparse", sparse()),
         ("cost_dense", dense()),
         ("cost_pool", pools()),
@@ -93,11 +95,47 @@ const DEPTHWISE: [Conv; 16] = [
     [13, 12, 12, 13, 3, 3, 1, 1],
 ];
 
+/// Kernels other than 3 x 3, of maps.
+const DEPTHWISE_2: [Conv; 14] = [
+    [8, 16, 16, 8, 5, 5, 1, 2],
+    [16, 12, 12, 16, 5, 5, 1, 2],
+    [32, 8, 8, 32, 5, 5, 1, 2],
+    [13, 10, 11, 13, 5, 5, 1, 2],
+    [16, 24, 24, 16, 5, 5, 2, 2],
+    [32, 16, 16, 32, 5, 5, 2, 2],
+    [24, 11, 7, 24, 5, 5, 2, 2],
+    [16, 12, 12, 16, 7, 7, 1, 3],
+    [32, 7, 7, 32, 7, 7, 1, 3],
+    [16, 14, 14, 16, 7, 7, 2, 3],
+    [16, 8, 24, 16, 1, 5, 1, 2],
+    [8, 20, 5, 8, 10, 4, 1, 0],
+    [16, 9, 24, 16, 2, 2, 2, 0],
+    [32, 9, 9, 32, 4, 4, 1, 1],
+];
+
+/// Along one dimension.
+const DEPTHWISE_3: [Conv; 14] = [
+    [8, 128, 1, 8, 3, 1, 1, 1],
+    [16, 64, 1, 16, 3, 1, 1, 1],
+    [32, 40, 1, 32, 3, 1, 1, 1],
+    [16, 64, 1, 16, 5, 1, 1, 2],
+    [32, 51, 1, 32, 5, 1, 1, 2],
+    [64, 25, 1, 64, 5, 1, 1, 2],
+    [16, 64, 1, 16, 9, 1, 1, 4],
+    [32, 49, 1, 32, 9, 1, 1, 4],
+    [21, 40, 1, 21, 9, 1, 1, 4],
+    [16, 80, 1, 16, 15, 1, 1, 7],
+    [16, 64, 1, 16, 3, 1, 2, 1],
+    [32, 49, 1, 32, 5, 1, 2, 2],
+    [16, 64, 1, 16, 9, 1, 2, 4],
+    [16, 12, 6, 16, 3, 1, 1, 1],
+];
+
 fn convolutions(name: &'static str, sizes: &[Conv], depthwise: bool) -> ModelBuilder {
     let mut model = ModelBuilder::new(name);
     for (i, &[in_c, h, w, out_c, kernel_h, kernel_w, stride, pad]) in sizes.iter().enumerate() {
-        // Windows of one column need no padding beside it.
-        let pads = [pad, if kernel_w == 1 { 0 } else { pad }];
+        // Windows of one row or column need no padding beside it.
+        let pads = [kernel_h, kernel_w].map(|size| if size == 1 { 0 } else { pad });
         // A window of one column moves along the rows alone.
         let strides = [stride, if w == 1 { 1 } else { stride }];
         let size = |i: usize, size: usize, kernel: usize| (size + 2 * pads[i] - kernel) / strides[i] + 1;

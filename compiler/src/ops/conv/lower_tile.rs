@@ -1,15 +1,17 @@
-//! Convolution to the kernels for DSP instructions: `conv_tile`, `depthwise_quad`.
+//! Convolution to the kernels for DSP instructions: `conv_tile`, `depthwise_quad`,
+//! `depthwise_lines`.
 //!
 //! In: a quantized node. Out: one call, or nothing where only the general kernels
-//! serve (groups that are not depthwise, other depthwise shapes, sizes beyond 16 bits).
+//! serve (groups that are not depthwise, depthwise windows that are dilated or large,
+//! sizes beyond 16 bits).
 //! Invariant: the same bytes as the general kernels give.
 
 use tinyc_runtime::kernels::conv_tile::{self, Gather};
-use tinyc_runtime::kernels::depthwise_quad;
+use tinyc_runtime::kernels::{depthwise_lines, depthwise_quad};
 
 use super::Conv;
 use super::lower::{fold_zero_point, out_params};
-use super::pack_blocks::{pack_blocks, pack_quads};
+use super::pack_blocks::{pack_blocks, pack_fours};
 use crate::ir::{Graph, NodeId};
 use crate::lower::{Call, Kernel, LowerError, Lowered};
 use crate::quant::{LayerQuant, QuantTable};
@@ -30,7 +32,7 @@ pub fn lower(
     if conv.groups == 1 {
         tile(graph, quant, id, conv)
     } else if conv.groups == in_c && graph.shape(node.inputs[1]).channels() == 1 {
-        quad(graph, quant, id, conv)
+        depthwise(graph, quant, id, conv)
     } else {
         Ok(None)
     }
@@ -118,7 +120,15 @@ fn strip_of(params: conv_tile::Params, pairs: usize, bytes: usize) -> conv_tile:
     of(most.div_ceil(most.div_ceil(longest)))
 }
 
-fn quad(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Option<Lowered>, LowerError> {
+/// Taps of the largest window that has unrolled code.
+const MOST_TAPS: usize = 64;
+
+fn depthwise(
+    graph: &Graph,
+    quant: &QuantTable,
+    id: NodeId,
+    conv: &Conv,
+) -> Result<Option<Lowered>, LowerError> {
     let node = graph.node(id);
     let input = quant.activation(node.inputs[0]);
     let layer = quant.layer(id);
@@ -127,46 +137,83 @@ fn quad(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Op
     let [out_h, out_w, out_c] =
         graph.shape(node.output).hwc().expect("verified: convolution output is [1, H, W, C]");
     let window = conv.window;
-    let [stride, stride_w] = window.stride;
-    let out = out_params(&quant.activation(node.output));
-    let serves = window.kernel == [3, 3]
-        && window.dilation == [1, 1]
-        && stride == stride_w
-        && stride <= 2
+    let [kernel_h, kernel_w] = window.kernel;
+    let [stride_h, stride_w] = window.stride;
+    let serves = window.dilation == [1, 1]
         && out_c == channels
         && channels >= 4
-        && (out.lo, out.hi) == (-128, 127)
         && layer.multipliers.iter().all(|m| m.k == 0);
     if !serves {
         return Ok(None);
     }
+    let out = out_params(&quant.activation(node.output));
     let bias = fold_zero_point(layer, input.zero_point)?;
-    let params = depthwise_quad::Params {
+    let pad_code = input.code(f64::from(conv.pad_value));
+    let consts = pack_fours(&bias, layer, &layer.weights);
+    let lowered = |kernel, scratch_bytes| {
+        let call = Call { kernel, consts, inputs: vec![node.inputs[0]], scratch_bytes };
+        Ok(Some(Lowered::one(call)))
+    };
+    if window.kernel == [3, 3] && stride_h == stride_w && stride_h <= 2 {
+        let params = depthwise_quad::Params {
+            in_h,
+            in_w,
+            channels,
+            out_h,
+            out_w,
+            stride: stride_h,
+            pad_top: window.pads.top,
+            pad_left: window.pads.left,
+            pad_code,
+            rows: even_steps(out_h, depthwise_quad::MOST_ROWS / stride_h),
+            columns: even_parts(out_w, depthwise_quad::MOST_COLUMNS / stride_h),
+            out,
+        };
+        return lowered(Kernel::DepthwiseQuad(params), depthwise_quad::scratch_bytes(&params));
+    }
+    let params = depthwise_lines::Params {
         in_h,
         in_w,
         channels,
         out_h,
         out_w,
-        stride,
+        kernel_h,
+        kernel_w,
+        stride_h,
+        stride_w,
         pad_top: window.pads.top,
         pad_left: window.pads.left,
-        pad_code: input.code(f64::from(conv.pad_value)),
-        rows: even_steps(out_h, depthwise_quad::MOST_ROWS / stride),
-        columns: even_parts(out_w, depthwise_quad::MOST_COLUMNS / stride),
-        zero_point: out.zero_point,
+        pad_code,
+        rows: 1,
+        columns: 2,
+        out,
     };
-    Ok(Some(Lowered::one(Call {
-        kernel: Kernel::DepthwiseQuad(params),
-        consts: pack_quads(&bias, layer, &layer.weights),
-        inputs: vec![node.inputs[0]],
-        scratch_bytes: depthwise_quad::scratch_bytes(&params),
-    })))
+    let ([lines, _], stride) = params.form();
+    // Along a column of pixels there is nothing beside it.
+    let beside = params.down() && (window.pads.left > 0 || (out_w - 1) * stride_w >= in_w);
+    let fits = stride <= 2 && lines <= depthwise_lines::MOST_LINES && kernel_w < MOST_TAPS / 2;
+    if kernel_h * kernel_w > MOST_TAPS || !fits || beside {
+        return Ok(None);
+    }
+    let params = depthwise_lines::Params {
+        rows: whole_blocks(out_h, params.most_rows(), if params.down() { 8 / stride } else { 1 }),
+        columns: whole_blocks(out_w, params.most_columns(), 8 / stride),
+        ..params
+    };
+    lowered(Kernel::DepthwiseLines(params), depthwise_lines::scratch_bytes(&params))
 }
 
 /// The even length of the fewest parts of `len` that are at most `most` long, which
 /// is even too.
 fn even_parts(len: usize, most: usize) -> usize {
     len.div_ceil(len.div_ceil(most)).next_multiple_of(2)
+}
+
+/// The length of the fewest parts of `len` that are at most `most` long, of whole blocks
+/// where there are several and it can be.
+fn whole_blocks(len: usize, most: usize, block: usize) -> usize {
+    let part = len.div_ceil(len.div_ceil(most));
+    if part < len && part.next_multiple_of(block) <= most { part.next_multiple_of(block) } else { part }
 }
 
 /// Rows of a step: the fewest of as few steps as there can be, but whole fours

@@ -87,7 +87,6 @@ pub fn lower(
         && window.kernel == [3, 3]
         && window.stride == [1, 1]
         && window.dilation == [1, 1]
-        && (out.lo, out.hi) == (-128, 127)
         && layer.multipliers.iter().all(|m| m.k == 0);
     if !serves || !layer.weights.chunks(9 * in_c).all(|channel| scaled_fits(channel, tile)) {
         return Ok(None);
@@ -106,7 +105,7 @@ pub fn lower(
         pad_code: input.code(f64::from(conv.pad_value)),
         tile_h: tile.0.outputs(),
         tile_w: tile.1.outputs(),
-        zero_point: out.zero_point,
+        out,
     };
     Ok(Some(Lowered::one(Call {
         kernel: Kernel::ConvWinograd(params),

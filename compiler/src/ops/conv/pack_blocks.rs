@@ -92,16 +92,18 @@ fn half(a: i8, b: i8, dual: bool) -> [u8; 2] {
     if dual { (256 * i16::from(b) + i16::from(a)).to_le_bytes() } else { [a as u8, b as u8] }
 }
 
-/// Constants of `depthwise_quad`, from `[channels][9]` weights of at least four
-/// channels: four by four, the last group ending with the last channel.
-pub fn pack_quads(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> Vec<u8> {
+/// Constants of `depthwise_quad` and `depthwise_lines`, from `[channels][taps]` weights of
+/// at least four channels: four by four, the last group ending with the last channel.
+pub fn pack_fours(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> Vec<u8> {
     let channels = bias.len();
+    let taps = weights.len() / channels;
     let mut packer = Packer::new();
     for first in (0..channels).step_by(4).map(|first| first.min(channels - 4)) {
         let four = first..first + 4;
+        let of_tap = |tap: usize| four.clone().map(move |c| weights[taps * c + tap] as u8);
         packer = packer.i32s(bias[four.clone()].iter().copied());
         packer = packer.i32s(layer.multipliers[four.clone()].iter().map(|m| m.m));
-        packer = packer.bytes((0..9).flat_map(|tap| four.clone().map(move |c| weights[9 * c + tap] as u8)));
+        packer = packer.bytes((0..taps).flat_map(of_tap));
     }
     packer.finish()
 }

@@ -188,7 +188,8 @@ pub fn candidates(problem: &Problem, kernels: KernelSet, effort: Effort) -> Vec<
 }
 
 fn styles(problem: &Problem) -> Vec<Style> {
-    let quads = problem.steps.iter().any(|s| matches!(s.kind, Kind::Rows(_, Kernel::DepthwiseQuad(_))));
+    let is_quad = |kernel: &Kernel| matches!(kernel, Kernel::DepthwiseQuad(_) | Kernel::DepthwiseLines(_));
+    let quads = problem.steps.iter().any(|s| matches!(&s.kind, Kind::Rows(_, kernel) if is_quad(kernel)));
     let mut styles: Vec<Style> = [1, 2, 3, 4, 6, 8].map(|rows| Style::Exact { rows }).into();
     let depthwise: &[usize] = if quads { &[1, 2, 4, 8] } else { &[1] };
     for &depthwise in depthwise {
@@ -217,7 +218,9 @@ fn units(problem: &Problem, style: Style) -> Vec<usize> {
                 (Style::Exact { rows }, Kernel::ConvWinograd(p)) => rows.max(p.tile_h),
                 (Style::Exact { rows }, _) => rows,
                 (_, Kernel::ConvWinograd(p)) => p.tile_h,
-                (Style::Waiting { depthwise, .. }, Kernel::DepthwiseQuad(_)) => depthwise,
+                (Style::Waiting { depthwise, .. }, Kernel::DepthwiseQuad(_) | Kernel::DepthwiseLines(_)) => {
+                    depthwise
+                }
                 (Style::Waiting { odd, .. }, Kernel::ConvTile(p)) if !p.out_w.is_multiple_of(2) => odd,
                 _ => 1,
             };
