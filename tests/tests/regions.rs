@@ -209,7 +209,9 @@ fn the_hottest_go_into_the_fastest_region() {
     let full = of(&[100, 16], &[1, 1], &two).unwrap_err();
     assert_eq!(full.to_string(), "u0 of 100 B fits no region whole");
     let full = of(&[48, 48, 48, 16], &[4, 3, 2, 1], &two).unwrap_err();
-    assert_eq!(full.to_string(), "no region has room for u3 of 16 B beside what lives with it");
+    assert_eq!(full.to_string(), "160 B live at one moment, more than all of them together may hold");
+    let full = of(&[40, 60, 40], &[4, 3, 2], &two).unwrap_err();
+    assert_eq!(full.to_string(), "no region has room for u2 of 40 B beside what lives with it");
     // A limit for all of them together.
     let short = Regions { total_bytes: 95, ..two };
     assert!(of(&[32, 32, 32], &[1, 3, 2], &short).is_err());

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{BufferKind, Plan, Work, family};
+use super::{ArenaRange, BufferKind, Plan, Work, family};
 use crate::lower::sweep::RowOrder;
 
 impl fmt::Display for Plan {
@@ -19,6 +19,10 @@ impl fmt::Display for Plan {
             write!(f, " at step {}", step.index())?;
         }
         writeln!(f, ", weights {} B", self.weights.len())?;
+        for part in &self.parts {
+            let range = ArenaRange { offset: part.start, bytes: part.bytes };
+            writeln!(f, "  part   {:?} {range} of at most {} B", part.region, part.limit_bytes)?;
+        }
         for input in &self.inputs {
             let kept = if input.overwritten { "overwritten" } else { "kept" };
             writeln!(

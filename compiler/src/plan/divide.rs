@@ -61,23 +61,41 @@ pub struct Division {
     pub parts: Vec<Part>,
 }
 
-/// Something for which no region had room.
+/// Why nothing can be divided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Full {
-    /// What.
-    pub name: String,
-    /// Its bytes.
-    pub bytes: usize,
-    /// Whether it is too large for every region by itself.
-    pub alone: bool,
+pub enum Full {
+    /// More lives at one moment than all regions together may hold.
+    Together {
+        /// How much.
+        bytes: usize,
+    },
+    /// Something that is too large for every region by itself.
+    Alone {
+        /// What.
+        name: String,
+        /// Its bytes.
+        bytes: usize,
+    },
+    /// Something for which no region has room any more.
+    Beside {
+        /// What.
+        name: String,
+        /// Its bytes.
+        bytes: usize,
+    },
 }
 
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, bytes) = (&self.name, format_bytes(self.bytes as u64));
-        match self.alone {
-            true => write!(f, "{name} of {bytes} fits no region whole"),
-            false => write!(f, "no region has room for {name} of {bytes} beside what lives with it"),
+        let of = |bytes: &usize| format_bytes(*bytes as u64);
+        match self {
+            Full::Together { bytes } => {
+                write!(f, "{} live at one moment, more than all of them together may hold", of(bytes))
+            }
+            Full::Alone { name, bytes } => write!(f, "{name} of {} fits no region whole", of(bytes)),
+            Full::Beside { name, bytes } => {
+                write!(f, "no region has room for {name} of {} beside what lives with it", of(bytes))
+            }
         }
     }
 }
@@ -89,7 +107,7 @@ const TRIES: usize = 6;
 /// Divides; `count` is the number of things, each of which is in one unit.
 ///
 /// # Errors
-/// [`Full`] with the first unit that has no place where the hottest go first.
+/// [`Full`]; [`Full::Beside`] with the first unit that has no place where the hottest go first.
 pub fn divide(
     regions: &Regions,
     units: &[Unit],
@@ -101,18 +119,19 @@ pub fn divide(
     limits.sort_unstable_by_key(|&limit| Reverse(limit));
     let (largest, second) = (limits.first().copied().unwrap_or(0), limits.get(1).copied().unwrap_or(0));
     if let Some(unit) = (0..units.len()).find(|&unit| bytes[unit] > largest) {
-        return Err(Full { name: units[unit].name.clone(), bytes: bytes[unit], alone: true });
+        return Err(Full::Alone { name: units[unit].name.clone(), bytes: bytes[unit] });
+    }
+    let together = things.bound(&(0..count).collect::<Vec<_>>());
+    if together > regions.total_bytes.min(limits.iter().sum()) {
+        return Err(Full::Together { bytes: together });
     }
     let mut hottest: Vec<usize> = (0..units.len()).collect();
     hottest.sort_by_key(|&unit| (bytes[unit] <= second, Reverse(units[unit].heat), unit));
     let mut greatest: Vec<usize> = (0..units.len()).collect();
     greatest.sort_by_key(|&unit| (Reverse(bytes[unit]), Reverse(units[unit].heat), unit));
     let in_order = |order: &[usize]| {
-        in_order(regions, units, order, count, things).map_err(|unit| Full {
-            name: units[unit].name.clone(),
-            bytes: bytes[unit],
-            alone: false,
-        })
+        let beside = |unit: usize| Full::Beside { name: units[unit].name.clone(), bytes: bytes[unit] };
+        in_order(regions, units, order, count, things).map_err(beside)
     };
     in_order(&hottest).or_else(|full| in_order(&greatest).map_err(|_| full))
 }

@@ -183,7 +183,9 @@ fn a_model_that_fits_no_way_names_the_regions() {
     // Bytes are those of all regions together.
     let error = build(&target, &["--budget-ram", "1000"]).error();
     assert!(
-        error.contains("divided over dtcm 900 B + sram 900 B it does not fit either: no region has room for"),
+        error.contains(
+            "divided over dtcm 900 B + sram 900 B it does not fit either: 1,024 B live at one moment"
+        ),
         "{error}"
     );
     let error = build(&chip(300, 400), &[]).error();
