@@ -62,11 +62,19 @@ sources! {
         "arch/dsp_keep.rs", "arch/dsp_tile.rs", "arch/dsp_unrolled.rs", "arch/portable.rs", "view.rs"
     ],
     "arch/m7_winograd.rs" needs ["arch/dsp_winograd.rs", "arch/portable.rs", "view.rs"],
+    "arch/mve.rs" needs [
+        "arch/cortex_m_dsp.rs", "arch/mve_columns.rs", "arch/mve_depthwise.rs", "arch/mve_elementwise.rs", "arch/mve_lanes.rs", "arch/portable_lanes.rs"
+    ],
+    "arch/mve_columns.rs" needs ["arch/portable_columns.rs", "arch/portable_lanes.rs", "view.rs"],
+    "arch/mve_depthwise.rs" needs ["arch/portable_lanes.rs", "requant.rs", "view.rs"],
+    "arch/mve_elementwise.rs" needs ["arch/portable_elementwise.rs", "view.rs"],
+    "arch/mve_lanes.rs" needs ["arch/portable_lanes.rs", "requant.rs", "view.rs"],
     "arch/portable.rs" needs [
-        "arch/portable_columns.rs", "arch/portable_elementwise.rs", "arch/portable_window.rs", "arch/portable_winograd.rs", "requant.rs", "view.rs"
+        "arch/portable_columns.rs", "arch/portable_elementwise.rs", "arch/portable_lanes.rs", "arch/portable_window.rs", "arch/portable_winograd.rs", "requant.rs", "view.rs"
     ],
     "arch/portable_columns.rs" needs ["view.rs"],
     "arch/portable_elementwise.rs" needs ["requant.rs", "view.rs"],
+    "arch/portable_lanes.rs" needs ["arch/portable_columns.rs", "requant.rs", "view.rs"],
     "arch/portable_lines.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "arch/portable_window.rs" needs ["requant.rs", "view.rs"],
     "arch/portable_winograd.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
@@ -76,6 +84,7 @@ sources! {
     "kernels/blocks.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/channels.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/conv2d.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/conv_lanes.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/conv_tile.rs" needs [ARCH, "kernels/blocks.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/conv_window.rs" needs [
         ARCH, "kernels/channels.rs", "kernels/window.rs", "requant.rs", "rows.rs", "view.rs"
@@ -83,8 +92,10 @@ sources! {
     "kernels/conv_winograd.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/copy.rs" needs ["kernels/strides.rs", "view.rs"],
     "kernels/dense.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "view.rs"],
+    "kernels/dense_lanes.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/dense_tile.rs" needs [ARCH, "kernels/blocks.rs", "requant.rs", "view.rs"],
     "kernels/depthwise.rs" needs ["kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/depthwise_lanes.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/depthwise_lines.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/depthwise_quad.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/depthwise_window.rs" needs [

@@ -156,3 +156,16 @@ fn assembly_equals_the_portable_bodies_on_cortex_m33() {
         program: "kernels",
     });
 }
+
+#[test]
+fn assembly_equals_the_portable_bodies_on_cortex_m55() {
+    equal(&Machine {
+        triple: "thumbv8m.main-none-eabihf",
+        emulator: &["qemu-system-arm", "-M", "mps3-an547", "-cpu", "cortex-m55"],
+        memory: "VECTORS (rx) : ORIGIN = 0, LENGTH = 64\n \
+                 FLASH (rx) : ORIGIN = 0x60000000, LENGTH = 4M\n \
+                 RAM (rwx) : ORIGIN = 0x21000000, LENGTH = 4M",
+        arch: "mve",
+        program: "lanes",
+    });
+}

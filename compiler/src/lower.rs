@@ -9,8 +9,9 @@ pub mod rows;
 pub mod sweep;
 
 use tinyc_runtime::kernels::{
-    add, avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense, dense_tile, depthwise,
-    depthwise_lines, depthwise_quad, depthwise_window, join, lut, max_pool, mul, softmax, sparse,
+    add, avg_pool, conv_lanes, conv_tile, conv_window, conv_winograd, conv2d, copy, dense, dense_lanes,
+    dense_tile, depthwise, depthwise_lanes, depthwise_lines, depthwise_quad, depthwise_window, join, lut,
+    max_pool, mul, softmax, sparse,
 };
 
 use crate::ir::ValueId;
@@ -34,6 +35,12 @@ pub enum Kernel {
     ConvWindow(conv_window::Params),
     /// Depthwise convolution over gathered windows.
     DepthwiseWindow(depthwise_window::Params),
+    /// Convolution without groups in vectors of 16 codes.
+    ConvLanes(conv_lanes::Params),
+    /// Depthwise convolution 3 x 3 in vectors of 16 channels.
+    DepthwiseLanes(depthwise_lanes::Params),
+    /// Fully connected in vectors of 16 codes.
+    DenseLanes(dense_lanes::Params),
     /// Depthwise convolution 3 x 3, four channels at a time.
     DepthwiseQuad(depthwise_quad::Params),
     /// Depthwise convolution of any kernel, four channels at a time.
@@ -68,6 +75,8 @@ pub enum KernelSet {
     Tiles,
     /// Those for one product at a time with few registers.
     Windows,
+    /// Those for vectors of 16 codes.
+    Lanes,
 }
 
 /// One kernel call.

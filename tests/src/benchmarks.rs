@@ -44,9 +44,9 @@ const fn on(model: &'static str, target: &'static str, core: Core, opt: Opt) -> 
     Watched { model, target, core, opt }
 }
 
-/// The MLPerf Tiny models on a Cortex-M4, and the smallest convolutional one on
-/// cores without DSP instructions.
-pub const WATCHED: [Watched; 11] = [
+/// The MLPerf Tiny models on a Cortex-M4 and a Cortex-M55, and the smallest convolutional
+/// one on cores without DSP instructions.
+pub const WATCHED: [Watched; 15] = [
     on("kws_dscnn", "stm32f411", Core::M4, Opt::Speed),
     on("kws_dscnn", "stm32f411", Core::M4, Opt::Balanced),
     on("ic_resnet8", "stm32f411", Core::M4, Opt::Speed),
@@ -58,6 +58,10 @@ pub const WATCHED: [Watched; 11] = [
     on("kws_dscnn", "stm32g0b1", Core::M0, Opt::Balanced),
     on("kws_dscnn", "stm32f103", Core::M3, Opt::Balanced),
     on("kws_dscnn", "esp32c3", Core::Rv32, Opt::Balanced),
+    on("kws_dscnn", "ensemble-e3-he", Core::M55, Opt::Speed),
+    on("ic_resnet8", "ensemble-e3-he", Core::M55, Opt::Speed),
+    on("vww_mobilenet025", "ensemble-e3-he", Core::M55, Opt::Speed),
+    on("ad_autoencoder", "ensemble-e3-he", Core::M55, Opt::Speed),
 ];
 
 /// How much worse than the baseline a figure may be: a hundredth.

@@ -63,6 +63,8 @@ fn random_graphs_give_the_references_bytes_row_by_row() {
             (KernelSet::Tiles, geometries(seed)),
             (KernelSet::General, residual(seed)),
             (KernelSet::Tiles, residual(seed)),
+            (KernelSet::Lanes, geometries(seed)),
+            (KernelSet::Lanes, residual(seed)),
         ] {
             let plans = plans(&net.module, kernels);
             for plan in &plans {

@@ -114,10 +114,15 @@ fn cascades_compute_the_same_bytes_on_emulated_cores() {
     }
 }
 
-/// The kernels that cores without DSP instructions have for themselves.
+/// The kernels that cores without DSP instructions, and with vectors, have for themselves.
 #[test]
-fn small_cores_with_their_own_kernels() {
-    for (name, core) in [("stm32g0b1", Core::M0), ("stm32f103", Core::M3), ("esp32c3", Core::Rv32)] {
+fn cores_with_their_own_kernels() {
+    for (name, core) in [
+        ("stm32g0b1", Core::M0),
+        ("stm32f103", Core::M3),
+        ("esp32c3", Core::Rv32),
+        ("ensemble-e3-he", Core::M55),
+    ] {
         for fixture_name in ["residual", "depthwise", "depthwise_qdq", "depthwise_1d"] {
             let target = Target::lookup(name).unwrap();
             let mut options = ValidateOptions::new(target, &fixture(fixture_name).join("model.calib.npz"));
@@ -129,7 +134,10 @@ fn small_cores_with_their_own_kernels() {
             let model = fixture(fixture_name).join("model.onnx");
             let compiled = compile(&model, &options.compile, &Silent, &mut |_, _| {}).unwrap();
             let mut calls = compiled.plan.steps.iter().flat_map(|step| step.work.calls());
-            let of_their_own = |kernel| matches!(kernel, Kernel::ConvWindow(_) | Kernel::DepthwiseWindow(_));
+            let of_their_own = |kernel| match core {
+                Core::M55 => matches!(kernel, Kernel::ConvLanes(_) | Kernel::DepthwiseLanes(_)),
+                _ => matches!(kernel, Kernel::ConvWindow(_) | Kernel::DepthwiseWindow(_)),
+            };
             assert!(calls.any(|call| of_their_own(call.kernel)));
             let report = validate_compiled(&compiled, &options, &Silent).unwrap();
             assert!(report.identical, "{name}: {report}");

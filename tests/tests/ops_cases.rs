@@ -178,7 +178,8 @@ fn every_case_follows_the_oracle_and_the_kernels_follow_the_reference() {
         .filter_map(|d| {
             let wrong = d.codes.iter().zip(&d.expected).position(|(codes, expected)| {
                 let slices: Vec<&[i8]> = codes.iter().map(Vec::as_slice).collect();
-                [KernelSet::General, KernelSet::Tiles, KernelSet::Windows].iter().any(|&kernels| {
+                let sets = [KernelSet::General, KernelSet::Tiles, KernelSet::Windows, KernelSet::Lanes];
+                sets.iter().any(|&kernels| {
                     let plan = plan_with(&d.compiled.module, kernels).unwrap();
                     Simulator::new(&plan).run(&slices) != *expected
                 })

@@ -52,6 +52,7 @@ fn random_graphs_give_the_references_bytes() {
             (KernelSet::General, geometries(seed)),
             (KernelSet::Tiles, geometries(seed)),
             (KernelSet::Windows, residual(seed)),
+            (KernelSet::Lanes, geometries(seed)),
             (KernelSet::Tiles, residual(seed)),
         ] {
             let plans = match plans(&net.module, kernels) {

@@ -133,9 +133,13 @@ fn kept(net: &Net, plan: &Plan, name: &str) -> Range<usize> {
 #[test]
 fn a_keyword_model_gives_the_bytes_of_whole_windows() {
     let mut net = keywords();
-    for (kernels, hop) in
-        [(KernelSet::General, 2), (KernelSet::Tiles, 2), (KernelSet::Windows, 2), (KernelSet::Tiles, 6)]
-    {
+    for (kernels, hop) in [
+        (KernelSet::General, 2),
+        (KernelSet::Tiles, 2),
+        (KernelSet::Windows, 2),
+        (KernelSet::Tiles, 6),
+        (KernelSet::Lanes, 2),
+    ] {
         let stream = Stream::new(&mut net, hop);
         let plans = plans(&net.module, kernels, hop, 6).unwrap();
         plans.iter().for_each(|plan| stream.check(plan));

@@ -10,33 +10,33 @@ pub mod armv6m;
 pub mod armv7m;
 #[cfg(feature = "cortex_m7_dsp")]
 pub mod cortex_m7_dsp;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod cortex_m_dsp;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_columns;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_depthwise;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_elementwise;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_keep;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_lines;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_pairs;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_pool;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_row;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_tile;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_unrolled;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_winograd;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_winograd_in;
-#[cfg(feature = "cortex_m_dsp")]
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_winograd_out;
 #[cfg(feature = "cortex_m7_dsp")]
 pub mod m7_depthwise;
@@ -48,9 +48,20 @@ pub mod m7_tile;
 pub mod m7_unrolled;
 #[cfg(feature = "cortex_m7_dsp")]
 pub mod m7_winograd;
+#[cfg(feature = "mve")]
+pub mod mve;
+#[cfg(feature = "mve")]
+pub mod mve_columns;
+#[cfg(feature = "mve")]
+pub mod mve_depthwise;
+#[cfg(feature = "mve")]
+pub mod mve_elementwise;
+#[cfg(feature = "mve")]
+pub mod mve_lanes;
 pub mod portable;
 pub mod portable_columns;
 pub mod portable_elementwise;
+pub mod portable_lanes;
 pub mod portable_lines;
 pub mod portable_window;
 pub mod portable_winograd;
@@ -71,7 +82,15 @@ pub use self::dsp_lines::{Segment, depthwise_lines};
 pub use self::dsp_unrolled::unrolled_2x4;
 #[cfg(feature = "cortex_m7_dsp")]
 pub use self::m7_unrolled::unrolled_2x4;
-#[cfg(not(any(feature = "armv6m", feature = "armv7m", feature = "cortex_m_dsp", feature = "rv32imc")))]
+#[cfg(feature = "mve")]
+pub use self::mve::*;
+#[cfg(not(any(
+    feature = "armv6m",
+    feature = "armv7m",
+    feature = "cortex_m_dsp",
+    feature = "mve",
+    feature = "rv32imc"
+)))]
 pub use self::portable::*;
 pub use self::portable_lines::*;
 #[cfg(feature = "rv32imc")]

@@ -12,6 +12,10 @@ pub use super::portable_columns::{
 pub use super::portable_elementwise::{
     POOL_WORDS, PixelMaxima, PixelSums, WeightedSum, clamp_codes, look_up, weighted_sum,
 };
+pub use super::portable_lanes::{
+    LANES, Taps, Windows, copy_columns, depthwise_group_bytes, depthwise_lanes, depthwise_place, lanes,
+    lanes_block_bytes,
+};
 pub use super::portable_window::{column_sums, pair_windows, requantize_four, window_sums};
 pub use super::portable_winograd::{
     winograd_block_bytes, winograd_input, winograd_output, winograd_products,

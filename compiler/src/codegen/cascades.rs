@@ -110,7 +110,8 @@ fn generics(work: &RowWork) -> TokenStream {
         | Kernel::Join(_)
         | Kernel::Lut(_)
         | Kernel::ConvWinograd(_)
-        | Kernel::DepthwiseQuad(_) => TokenStream::new(),
+        | Kernel::DepthwiseQuad(_)
+        | Kernel::DepthwiseLanes(_) => TokenStream::new(),
         Kernel::AvgPool(_) if work.form.gathers => TokenStream::new(),
         _ => quote!(::<#window>),
     }

@@ -9,12 +9,13 @@
 //! input row: it adds up, and its last unit writes the only output row.
 
 use tinyc_runtime::kernels::{
-    conv_tile, conv_window, conv_winograd, depthwise_lines, depthwise_quad, depthwise_window, pool_rows,
-    sparse,
+    conv_lanes, conv_tile, conv_window, conv_winograd, depthwise_lanes, depthwise_lines, depthwise_quad,
+    depthwise_window, pool_rows, sparse,
 };
 
 use super::Kernel;
 use super::sweep::Walk;
+use crate::ops::conv::lower_lanes;
 use crate::ops::conv::lower_tile::with_row_strip;
 
 /// How a kernel works row by row.
@@ -129,6 +130,24 @@ impl Kernel {
             Kernel::Sparse(p) => windows!(p, p.out_c),
             Kernel::ConvWindow(p) => windows!(p, p.out_c),
             Kernel::DepthwiseWindow(p) => windows!(p, p.in_c),
+            Kernel::ConvLanes(p) => windows!(p, p.out_c),
+            Kernel::DepthwiseLanes(p) => RowForm {
+                walk: Walk {
+                    in_rows: p.in_h,
+                    in_row_bytes: p.in_w * p.in_c,
+                    out_rows: p.out_h,
+                    out_row_bytes: p.out_w * p.in_c,
+                    kernel: 3,
+                    stride: p.stride_h,
+                    pad: p.pad_top,
+                    dilation: p.dilation_h,
+                    rows_per_step: 1,
+                },
+                gathers: false,
+                adjacent: false,
+                most_units: MOST_UNITS,
+                second_row_bytes: 0,
+            },
             // A step is up to a tile of rows high.
             Kernel::ConvWinograd(p) => RowForm {
                 walk: Walk {
@@ -208,6 +227,8 @@ impl Kernel {
             Kernel::Sparse(p) => p.out_h = units,
             Kernel::ConvWindow(p) => p.out_h = units,
             Kernel::DepthwiseWindow(p) => p.out_h = units,
+            Kernel::ConvLanes(p) => p.out_h = units,
+            Kernel::DepthwiseLanes(p) => p.out_h = units,
             Kernel::DepthwiseQuad(p) => {
                 (p.out_h, p.rows) = (units, units);
                 p.in_h = p.in_h.min((units.max(1) - 1) * p.stride + 3);
@@ -227,6 +248,7 @@ impl Kernel {
     pub fn for_steps(&self, units: usize, strip_bytes: usize) -> Kernel {
         match self {
             Kernel::ConvTile(p) => Kernel::ConvTile(with_row_strip(*p, strip_bytes)),
+            Kernel::ConvLanes(p) => Kernel::ConvLanes(lower_lanes::with_strip(*p, strip_bytes)),
             Kernel::DepthwiseQuad(p) => Kernel::DepthwiseQuad(depthwise_quad::Params { rows: units, ..*p }),
             Kernel::DepthwiseLines(p) => {
                 Kernel::DepthwiseLines(depthwise_lines::Params { rows: units, ..*p })
@@ -255,6 +277,12 @@ impl Kernel {
                 _ => 0,
             },
             Kernel::DepthwiseWindow(p) => depthwise_window::scratch_bytes(&p),
+            // Whether windows are padded, the whole tensor says.
+            Kernel::ConvLanes(_) | Kernel::DepthwiseLanes(_) => match self {
+                Kernel::ConvLanes(whole) => conv_lanes::scratch_bytes(whole),
+                Kernel::DepthwiseLanes(whole) => depthwise_lanes::scratch_bytes(whole),
+                _ => 0,
+            },
             Kernel::ConvTile(p) => conv_tile::scratch_bytes(self.tile().unwrap_or(&p)),
             _ => 0,
         }

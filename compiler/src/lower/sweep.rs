@@ -9,6 +9,8 @@
 
 use std::ops::Range;
 
+use tinyc_runtime::kernels::depthwise_lanes;
+
 use super::Kernel;
 
 /// The order in which the output rows are made.
@@ -222,6 +224,21 @@ fn forward_only(forward: Walk) -> Sweep {
     Sweep { forward, backward: None }
 }
 
+/// The rows of a depthwise convolution in vectors.
+fn lanes_walk(p: &depthwise_lanes::Params) -> Walk {
+    Walk {
+        in_rows: p.in_h,
+        in_row_bytes: p.in_w * p.in_c,
+        out_rows: p.out_h,
+        out_row_bytes: p.out_w * p.in_c,
+        kernel: 3,
+        stride: p.stride_h,
+        pad: p.pad_top,
+        dilation: p.dilation_h,
+        rows_per_step: 1,
+    }
+}
+
 impl Kernel {
     /// How the kernel walks through its only operand; `None` where the output
     /// must lie apart from it (or in place, which operators declare themselves).
@@ -237,6 +254,13 @@ impl Kernel {
             Kernel::DepthwiseWindow(p) => Some(windows!(p, p.in_c)),
             Kernel::ConvTile(p) => Some(forward_only(pixel_pairs!(p))),
             Kernel::ConvWindow(p) => Some(forward_only(pixel_pairs!(p))),
+            // Where a pixel has its own window, two at a time are read and written.
+            Kernel::ConvLanes(p) if p.pointwise() => Some(forward_only(pixel_pairs!(p))),
+            Kernel::ConvLanes(p) => Some(forward_only(windows!(p, p.out_c).forward)),
+            Kernel::DepthwiseLanes(p) => {
+                let walk = lanes_walk(p);
+                Some(Sweep { forward: walk, backward: Some(walk) })
+            }
             // A strip of tiles. It looks at all rows of its last window, but outputs
             // that exist depend on those of their own windows alone.
             Kernel::ConvWinograd(p) => Some(forward_only(Walk {

@@ -150,6 +150,8 @@ pub fn lower_with(
     let fast = match (&graph.node(id).op, kernels) {
         (Op::Conv(c), KernelSet::Tiles) => conv::lower_tile::lower(graph, quant, id, c)?,
         (Op::Conv(c), KernelSet::Windows) => conv::lower_window::lower(graph, quant, id, c)?,
+        (Op::Conv(c), KernelSet::Lanes) => conv::lower_lanes::lower(graph, quant, id, c)?,
+        (Op::Dense, KernelSet::Lanes) => Some(dense::lower_lanes::lower(graph, quant, id)?),
         (Op::Dense, KernelSet::Tiles) => dense::lower_tile::lower(graph, quant, id)?,
         _ => None,
     };

@@ -59,6 +59,9 @@ pub enum ArchFile {
     /// `cortex_m7_dsp.rs`: the same, where it pays in the order that Cortex-M7 likes.
     #[serde(rename = "cortex_m7_dsp")]
     CortexM7Dsp,
+    /// `mve.rs`: assembly for Armv8.1-M Main with vectors.
+    #[serde(rename = "mve")]
+    Mve,
     /// `armv6m.rs`: assembly for Armv6-M.
     #[serde(rename = "armv6m")]
     Armv6M,
@@ -78,6 +81,7 @@ impl ArchFile {
             Self::Portable => "portable.rs",
             Self::CortexMDsp => "cortex_m_dsp.rs",
             Self::CortexM7Dsp => "cortex_m7_dsp.rs",
+            Self::Mve => "mve.rs",
             Self::Armv6M => "armv6m.rs",
             Self::Armv7M => "armv7m.rs",
             Self::Rv32imc => "rv32imc.rs",
@@ -90,6 +94,7 @@ impl ArchFile {
         match self {
             Self::Portable => KernelSet::General,
             Self::CortexMDsp | Self::CortexM7Dsp => KernelSet::Tiles,
+            Self::Mve => KernelSet::Lanes,
             Self::Armv6M | Self::Armv7M | Self::Rv32imc => KernelSet::Windows,
         }
     }
@@ -103,6 +108,7 @@ impl ArchFile {
             Self::CortexMDsp | Self::CortexM7Dsp => {
                 matches!(isa, Isa::Armv7EM | Isa::Armv8MMain | Isa::Armv81MMain)
             }
+            Self::Mve => isa == Isa::Armv81MMain,
             Self::Armv6M => isa == Isa::Armv6M,
             Self::Armv7M => isa == Isa::Armv7M,
             Self::Rv32imc => isa == Isa::Rv32imc,

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tinyc_runtime::kernels::{
-    add, avg_pool, conv_tile, conv_window, conv_winograd, conv2d, copy, dense, dense_tile, depthwise,
-    depthwise_lines, depthwise_quad, depthwise_window, join, lut, max_pool, mul, pool_rows, softmax, sparse,
+    add, avg_pool, conv_lanes, conv_tile, conv_window, conv_winograd, conv2d, copy, dense, dense_lanes,
+    dense_tile, depthwise, depthwise_lanes, depthwise_lines, depthwise_quad, depthwise_window, join, lut,
+    max_pool, mul, pool_rows, softmax, sparse,
 };
 use tinyc_runtime::rows;
 use tinyc_runtime::view::{Bytes, Consts};
@@ -210,6 +211,24 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
                 conv_window::step(p, consts, p.out_w, &window, &[to], scratch);
             }
         }
+        Kernel::ConvLanes(p) if p.pointwise() => conv_lanes::run::<1>(p, consts, operand(0), output, scratch),
+        Kernel::ConvLanes(p) => {
+            let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
+            for oy in 0..p.out_h {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                let to = row(output, oy, p.out_w * p.out_c);
+                conv_lanes::step(p, consts, p.out_w, &window, to, scratch);
+            }
+        }
+        Kernel::DepthwiseLanes(p) => {
+            let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, 3, p.dilation_h);
+            for oy in ordered(planned.order, p.out_h) {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                let window = [0, 1, 2].map(|row| window.get(row).copied().flatten());
+                depthwise_lanes::step(p, consts, &window, row(output, oy, p.out_w * p.in_c), scratch);
+            }
+        }
+        Kernel::DenseLanes(p) => dense_lanes::run(p, consts, operand(0), output, scratch),
         Kernel::Sparse(p) => {
             let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
             for oy in 0..p.out_h {
@@ -297,6 +316,9 @@ fn by_rows(plan: &Plan, work: &RowWork, units: Range<usize>, arena: &mut [i8], w
         Kernel::DepthwiseWindow(p) => {
             depthwise_window::run_rows::<WINDOW>(p, consts, input, output, part, scratch);
         }
+        Kernel::ConvLanes(p) => conv_lanes::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
+        Kernel::DepthwiseLanes(p) => depthwise_lanes::run_rows(p, consts, input, output, part, scratch),
+        Kernel::DenseLanes(_) => unreachable!("it needs whole tensors"),
         Kernel::Sparse(p) => sparse::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
         Kernel::ConvWinograd(p) => conv_winograd::run_rows(p, consts, input, output, part, scratch),
         Kernel::DepthwiseQuad(p) => {

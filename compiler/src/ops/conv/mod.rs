@@ -6,6 +6,7 @@
 
 pub mod import;
 pub mod lower;
+pub mod lower_lanes;
 pub mod lower_sparse;
 pub mod lower_tile;
 pub mod lower_window;
