@@ -13,7 +13,7 @@ use super::effort::{Effort, Stopped};
 use super::layout::{Layout, layout};
 use super::mix::mixed;
 use super::order::{Event, Shape, events};
-use super::pack::{Placed, pack, profile};
+use super::pack::{Placed, pack, pack_long, profile};
 use super::problem::{Kind, Problem};
 use super::relax::{longer_strips, relaxed};
 use crate::cost;
@@ -166,7 +166,7 @@ pub fn candidates(problem: &Problem, kernels: KernelSet, effort: Effort) -> Vec<
     };
     let found: Vec<Candidate> = front(found).into_par_iter().map(stretched).collect();
     let repacked = |c: &Candidate| {
-        let placed = pack(&c.layout.items, effort.looks, ROUNDS);
+        let placed = pack_long(&c.layout.items, effort.looks, ROUNDS);
         let stopped = Stopped { looks: placed.stopped, ..c.stopped };
         Candidate { placed, stopped, ..c.clone() }
     };

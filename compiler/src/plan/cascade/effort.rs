@@ -9,7 +9,8 @@ pub struct Effort {
     /// Units of work (rows, for most kernels) that are run through, for each way to divide
     /// the layers' work, until cascades of more than one layer are no longer considered.
     pub units: usize,
-    /// Looks at two things in each other's way that each search for offsets may take.
+    /// Looks at two things in each other's way that each search for offsets may take,
+    /// and twice as many where many things are left with much above the bound.
     pub looks: usize,
 }
 

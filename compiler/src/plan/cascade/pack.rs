@@ -12,14 +12,17 @@
 //! bounded in steps.
 
 mod conflicts;
+mod descent;
 mod first_fit;
 mod search;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use first_fit::{place, starting_orders};
-use search::{Effort, Method};
+use descent::Descent;
+use first_fit::{lasting_orders, place, starting_orders};
+use rayon::prelude::*;
+use search::Method;
 
 /// Bytes within an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,14 +140,25 @@ impl Side {
 const SEED: u64 = 1;
 /// Searches that start from the best of the starting orders.
 const STARTS: usize = 3;
-/// A placement this near to the bound (one part in so many above it) is near enough.
-const NEAR: usize = 1024;
-/// A search first goes down by this part of what the placement is above the bound.
-const STRIDE: usize = 8;
+/// One this far above it is worth a longer search.
+const FAR: usize = 64;
+/// So many items are not placed earlier one by one: everything behind is placed again.
+const MANY: usize = 500;
+/// How much longer a long search is.
+const LONGER: usize = 2;
 
 /// Places the items, and spends up to `budget` looks at a conflict on searching, and no
 /// more than those of placing everything `rounds` times.
 pub fn pack(items: &[Item], budget: usize, rounds: usize) -> Placed {
+    search_offsets(items, budget, rounds, false)
+}
+
+/// The same; where many items are left with much above the bound, longer searches follow.
+pub fn pack_long(items: &[Item], budget: usize, rounds: usize) -> Placed {
+    search_offsets(items, budget, rounds, true)
+}
+
+fn search_offsets(items: &[Item], budget: usize, rounds: usize, long: bool) -> Placed {
     let bound = profile(items).into_iter().max().unwrap_or(0);
     let sides = [Side::upright(items), Side::upside_down(items)];
     let mut starts: Vec<(usize, &Side, Vec<usize>)> = Vec::new();
@@ -159,30 +173,29 @@ pub fn pack(items: &[Item], budget: usize, rounds: usize) -> Placed {
         }
     }
     let mut best = best.expect("there is a starting order");
-    let near = bound + bound / NEAR;
     starts.sort_by_key(|start| start.0);
     starts.truncate(STARTS);
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-    let budget = budget.min(rounds * sides[0].work());
-    for method in [Method::Reorder, Method::Eject] {
+    let many = items.len() >= MANY;
+    let methods: &[Method] = if many { &[Method::Eject] } else { &[Method::Reorder, Method::Eject] };
+    let down = |method| Descent { items, bound, method };
+    let most = budget.min(rounds * sides[0].work());
+    for method in methods {
         for (_, side, order) in &mut starts {
-            let mut effort = Effort { looks: budget / (2 * STARTS) };
-            let mut stride = true;
-            while best.total_bytes > near {
-                let down = if stride { 1 + (best.total_bytes - bound) / STRIDE } else { 1 };
-                let target = best.total_bytes - down;
-                // Half of the looks may go into one stride; the rest is for the smallest step.
-                let mut part = if stride { Effort { looks: effort.looks / 2 } } else { effort };
-                let before = part.looks;
-                let found = search::search(method, side, order, target, &mut part, &mut rng);
-                effort.looks -= before - part.looks;
-                match found.map(|offsets| side.settle(items, offsets)) {
-                    Some(placed) if placed.total_bytes < best.total_bytes => best = placed,
-                    _ if stride => stride = false,
-                    _ => break,
-                }
-            }
+            let looks = most / (methods.len() * STARTS);
+            down(*method).run(side, order, looks, &mut best, &mut rng);
         }
     }
-    Placed { stopped: best.total_bytes > near, ..best }
+    if long && many && best.total_bytes > bound + bound / FAR {
+        let again = |mut order: Vec<usize>| {
+            let mut found = best.clone();
+            let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+            down(Method::Eject).run(&sides[0], &mut order, LONGER * budget, &mut found, &mut rng);
+            found
+        };
+        let orders = lasting_orders(&sides[0].items).into_par_iter();
+        let found: Vec<Placed> = orders.map(again).collect();
+        best = found.into_iter().min_by_key(|placed| placed.total_bytes).unwrap_or(best);
+    }
+    Placed { stopped: !descent::is_near(best.total_bytes, bound), ..best }
 }

@@ -8,27 +8,38 @@ use super::{Item, profile};
 
 /// The orders that are tried first.
 pub fn starting_orders(items: &[Item]) -> Vec<Vec<usize>> {
-    let live = profile(items);
-    let sorted = |key: &dyn Fn(&Item) -> (usize, usize)| {
-        let mut order: Vec<usize> = (0..items.len()).collect();
-        order.sort_by_key(|&i| {
-            let (major, minor) = key(&items[i]);
-            (std::cmp::Reverse(major), std::cmp::Reverse(minor), items[i].first(), i)
-        });
-        order
-    };
     let never = usize::MAX;
-    let duration = |i: &Item| i.last() - i.first();
-    // The fullest moment that an item lives through.
-    let height = |i: &Item| i.pieces.iter().flat_map(|p| &live[p.first..=p.last]).copied().max().unwrap_or(0);
+    let [by_height, by_duration] = lasting_orders(items);
     vec![
-        sorted(&|i| (i.bytes(), duration(i))),
-        sorted(&|i| (i.pieces.len(), never - i.first())),
-        sorted(&|i| (height(i), i.bytes())),
-        sorted(&|i| (duration(i), i.bytes())),
-        sorted(&|i| (i.bytes(), never - i.first())),
-        sorted(&|i| (never - i.first(), i.bytes())),
+        sorted(items, &|i| (i.bytes(), duration(i))),
+        sorted(items, &|i| (i.pieces.len(), never - i.first())),
+        by_height,
+        by_duration,
+        sorted(items, &|i| (i.bytes(), never - i.first())),
+        sorted(items, &|i| (never - i.first(), i.bytes())),
     ]
+}
+
+/// Those from which long searches get the furthest: what lives through the fullest moments
+/// first, and what lives the longest.
+pub fn lasting_orders(items: &[Item]) -> [Vec<usize>; 2] {
+    let live = profile(items);
+    let height = |i: &Item| i.pieces.iter().flat_map(|p| &live[p.first..=p.last]).copied().max().unwrap_or(0);
+    [sorted(items, &|i| (height(i), i.bytes())), sorted(items, &|i| (duration(i), i.bytes()))]
+}
+
+fn duration(item: &Item) -> usize {
+    item.last() - item.first()
+}
+
+/// Items by descending keys.
+fn sorted(items: &[Item], key: &dyn Fn(&Item) -> (usize, usize)) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_cached_key(|&i| {
+        let (major, minor) = key(&items[i]);
+        (std::cmp::Reverse(major), std::cmp::Reverse(minor), items[i].first(), i)
+    });
+    order
 }
 
 /// Where an item must not start: strictly between `low` and `high`.
