@@ -222,8 +222,10 @@ fn lines_of_pairs(p: &depthwise_lines::Params) -> (&'static str, Vec<usize>) {
     let (mut fours, mut twos, mut widened) = (0, 0, 0);
     for [rows, outputs] in parts {
         let (block, left) = (8 / stride, outputs % (8 / stride));
-        fours += repeats * rows * (outputs / block + usize::from(left > block / 2));
-        twos += repeats * rows * usize::from(left > 0 && left <= block / 2);
+        // With stride 2 a block of two takes nearly as long as one of four.
+        let as_two = stride == 1 && left > 0 && left <= block / 2;
+        fours += repeats * rows * (outputs / block + usize::from(left > 0 && !as_two));
+        twos += repeats * rows * usize::from(as_two);
         widened += if p.down() { repeats } else { read } * ((outputs - 1) * stride + taps).div_ceil(2);
     }
     let parts = vec![
