@@ -82,12 +82,22 @@ sources! {
     "kernels/add.rs" needs [ARCH, "kernels/strides.rs", "requant.rs", "rows.rs", "view.rs"],
     "kernels/avg_pool.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/blocks.rs" needs [ARCH, "requant.rs", "view.rs"],
+    "kernels/borders.rs" needs ["view.rs"],
     "kernels/channels.rs" needs [ARCH, "requant.rs", "view.rs"],
     "kernels/conv2d.rs" needs [ARCH, "kernels/channels.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/conv2d_borders.rs" needs [
+        "kernels/borders.rs", "kernels/channels.rs", "kernels/conv2d.rs", "rows.rs", "view.rs"
+    ],
     "kernels/conv_lanes.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/conv_tile.rs" needs [ARCH, "kernels/blocks.rs", "requant.rs", "rows.rs", "view.rs"],
+    "kernels/conv_tile_borders.rs" needs [
+        ARCH, "kernels/blocks.rs", "kernels/borders.rs", "kernels/conv_tile.rs", "rows.rs", "view.rs"
+    ],
     "kernels/conv_window.rs" needs [
         ARCH, "kernels/channels.rs", "kernels/window.rs", "requant.rs", "rows.rs", "view.rs"
+    ],
+    "kernels/conv_window_borders.rs" needs [
+        ARCH, "kernels/borders.rs", "kernels/channels.rs", "kernels/conv_window.rs", "kernels/window.rs", "rows.rs", "view.rs"
     ],
     "kernels/conv_winograd.rs" needs [ARCH, "requant.rs", "rows.rs", "view.rs"],
     "kernels/copy.rs" needs ["kernels/strides.rs", "view.rs"],

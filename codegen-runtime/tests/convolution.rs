@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Axis, CASES, Layer, Rng, guarded, guarded_rows, no_scratch, requantize, share_inside};
-use tinyc_runtime::kernels::{conv2d, dense, depthwise};
+use common::{Axis, CASES, Classes, Layer, Rng, guarded, guarded_rows, no_scratch, requantize, share_inside};
+use tinyc_runtime::kernels::{conv2d, conv2d_borders, dense, depthwise};
 
 /// Runs a random convolution with these channels; returns the share of codes
 /// that did not saturate.
@@ -33,7 +33,7 @@ fn check_conv2d(rng: &mut Rng, [h, w]: [Axis; 2], groups: usize, group_in: usize
         shifts,
         out: rng.out(),
     };
-    let blob = layer.blob();
+    let mut blob = layer.blob();
     let got = guarded(&input, h.out * w.out * out_c, |input, output| {
         with_kernel_rows!(h.kernel, conv2d::run, &p, blob.consts(), input, output, no_scratch())
     });
@@ -46,7 +46,20 @@ fn check_conv2d(rng: &mut Rng, [h, w]: [Axis; 2], groups: usize, group_in: usize
             conv2d::run_rows::<5>(&p, blob.consts(), input, out, part, none);
         });
     assert_eq!(rows, got, "{p:?}");
-    let mut expected = Vec::new();
+    let classes = Classes::random(rng, [h.out, w.out], out_c);
+    classes.append(&mut blob);
+    let bordered = (groups == 1).then(|| {
+        let bordered = guarded(&input, h.out * w.out * out_c, |input, output| {
+            with_kernel_rows!(h.kernel, conv2d_borders::run, &p, blob.consts(), input, output, no_scratch())
+        });
+        let rows =
+            guarded_rows([(&input, h.size)], (h.out, h.out, w.out * out_c), 0, |[input], out, part, none| {
+                conv2d_borders::run_rows::<5>(&p, blob.consts(), input, out, part, none);
+            });
+        assert_eq!(rows, bordered, "{p:?}");
+        bordered
+    });
+    let (mut expected, mut at_borders) = (Vec::new(), Vec::new());
     for oy in 0..h.out {
         for ox in 0..w.out {
             for oc in 0..out_c {
@@ -65,10 +78,13 @@ fn check_conv2d(rng: &mut Rng, [h, w]: [Axis; 2], groups: usize, group_in: usize
                     }
                 }
                 expected.push(requantize(acc, layer.m[oc], layer.k[oc], p.out));
+                let acc = acc + classes.at(oy, ox, oc);
+                at_borders.push(requantize(acc, layer.m[oc], layer.k[oc], p.out));
             }
         }
     }
     assert_eq!(got, expected, "{p:?}");
+    assert!(bordered.is_none_or(|bordered| bordered == at_borders), "{p:?}");
     share_inside(&got, p.out)
 }
 

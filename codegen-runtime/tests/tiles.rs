@@ -3,8 +3,10 @@
 
 mod common;
 
-use common::{Axis, Blob, CASES, Layer, Rng, guarded, guarded_rows, no_scratch, requantize, share_inside};
-use tinyc_runtime::kernels::{conv_tile, dense_tile, depthwise_quad};
+use common::{
+    Axis, Blob, CASES, Classes, Layer, Rng, guarded, guarded_rows, no_scratch, requantize, share_inside,
+};
+use tinyc_runtime::kernels::{conv_tile, conv_tile_borders, dense_tile, depthwise_quad};
 use tinyc_runtime::requant::Out;
 use tinyc_runtime::view::Bytes;
 
@@ -124,7 +126,7 @@ fn check_conv(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, out_c: usize) -> f6
     let last = |a: Axis| (a.out - 1) * a.stride < a.size;
     let own = [h, w].iter().all(|a| a.kernel == 1 && a.pad == 0 && last(*a));
     let fours = w.kernel * in_c == 4 && w.dilation == 1 && w.size >= w.kernel;
-    let blob = pack(&layer, places([h.kernel, w.kernel, in_c], own, fours), p.dual);
+    let mut blob = pack(&layer, places([h.kernel, w.kernel, in_c], own, fours), p.dual);
     // Whatever the scratch holds at first must not matter.
     let mut scratch = AlignedBytes([rng.bits() as i8; SCRATCH]);
     let scratch_len = conv_tile::scratch_bytes(&p);
@@ -137,7 +139,18 @@ fn check_conv(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, out_c: usize) -> f6
         conv_tile::run_rows::<15, 3>(&p.layer(), blob.consts(), input, output, part, scratch);
     });
     assert_eq!(rows, got, "{p:?}");
-    let mut expected = Vec::new();
+    let classes = Classes::random(rng, [h.out, w.out], out_c);
+    classes.append(&mut blob);
+    let bordered = guarded(&input, h.out * w.out * out_c, |input, output| {
+        let scratch = Bytes::from_mut(&mut scratch.0[..scratch_len]);
+        with_kernel_rows!(h.kernel, conv_tile_borders::run, &p.layer(), blob.consts(), input, output, scratch)
+    });
+    let rows = (h.out, h.out, w.out * out_c);
+    let rows = guarded_rows([(&input, h.size)], rows, scratch_len, |[input], output, part, scratch| {
+        conv_tile_borders::run_rows::<15, 3>(&p.layer(), blob.consts(), input, output, part, scratch);
+    });
+    assert_eq!(rows, bordered, "{p:?}");
+    let (mut expected, mut at_borders) = (Vec::new(), Vec::new());
     for oy in 0..h.out {
         for ox in 0..w.out {
             for oc in 0..out_c {
@@ -155,10 +168,13 @@ fn check_conv(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, out_c: usize) -> f6
                     }
                 }
                 expected.push(requantize(acc, layer.m[oc], layer.k[oc], p.out));
+                let acc = acc + classes.at(oy, ox, oc);
+                at_borders.push(requantize(acc, layer.m[oc], layer.k[oc], p.out));
             }
         }
     }
     assert_eq!(got, expected, "{p:?}");
+    assert_eq!(bordered, at_borders, "{p:?}");
     share_inside(&got, p.out)
 }
 

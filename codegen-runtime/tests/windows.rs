@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{Axis, Blob, CASES, Layer, Rng, guarded, guarded_rows, requantize, share_inside};
+use common::{Axis, Blob, CASES, Classes, Layer, Rng, guarded, guarded_rows, requantize, share_inside};
 use tinyc_runtime::arch::{pair_windows, window_sums};
-use tinyc_runtime::kernels::{conv_window, depthwise_window};
+use tinyc_runtime::kernels::{conv_window, conv_window_borders, depthwise_window};
 use tinyc_runtime::requant::{Out, multiply_by_halves};
 use tinyc_runtime::view::{Bytes, Consts};
 
@@ -78,7 +78,7 @@ fn check_conv(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, out_c: usize) -> f6
         shifts,
         out: rng.out(),
     };
-    let blob = pack(&layer);
+    let mut blob = pack(&layer);
     // Whatever the scratch holds at first must not matter.
     let mut scratch = AlignedBytes([rng.bits() as i8; SCRATCH]);
     let scratch_len = conv_window::scratch_bytes(&p);
@@ -91,18 +91,33 @@ fn check_conv(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, out_c: usize) -> f6
         conv_window::run_rows::<15, 3>(&p, blob.consts(), input, output, part, scratch);
     });
     assert_eq!(rows, got, "{p:?}");
-    let mut expected = Vec::new();
+    let classes = Classes::random(rng, [h.out, w.out], out_c);
+    classes.append(&mut blob);
+    let bordered = guarded(&input, h.out * w.out * out_c, |input, output| {
+        let scratch = Bytes::from_mut(&mut scratch.0[..scratch_len]);
+        with_kernel_rows!(h.kernel, conv_window_borders::run, &p, blob.consts(), input, output, scratch)
+    });
+    let rows = (h.out, h.out, w.out * out_c);
+    let rows = guarded_rows([(&input, h.size)], rows, scratch_len, |[input], output, part, scratch| {
+        conv_window_borders::run_rows::<15, 3>(&p, blob.consts(), input, output, part, scratch);
+    });
+    assert_eq!(rows, bordered, "{p:?}");
+    let (mut expected, mut at_borders) = (Vec::new(), Vec::new());
     for oy in 0..h.out {
         for ox in 0..w.out {
             for oc in 0..out_c {
                 let weight =
                     |ky, kx, c| i64::from(layer.weights[((oc * h.kernel + ky) * w.kernel + kx) * in_c + c]);
                 let products = window(&input, [h, w], [oy, ox], in_c, p.pad_code, weight);
-                expected.push(requantize(layer.bias[oc] + products, layer.m[oc], layer.k[oc], p.out));
+                let acc = layer.bias[oc] + products;
+                expected.push(requantize(acc, layer.m[oc], layer.k[oc], p.out));
+                let acc = acc + classes.at(oy, ox, oc);
+                at_borders.push(requantize(acc, layer.m[oc], layer.k[oc], p.out));
             }
         }
     }
     assert_eq!(got, expected, "{p:?}");
+    assert_eq!(bordered, at_borders, "{p:?}");
     share_inside(&got, p.out)
 }
 

@@ -27,6 +27,8 @@ pub enum Kernel {
     Dense(dense::Params),
     /// Convolution without groups, two pixels and four channels at once.
     ConvTile(conv_tile::Params),
+    /// A convolution whose biases differ at borders.
+    Bordered(Bordered),
     /// Convolution 3 x 3, stride 1, without groups, with transformed weights.
     ConvWinograd(conv_winograd::Params),
     /// Convolution without groups or fully connected, over the weights that are not zero.
@@ -63,6 +65,59 @@ pub enum Kernel {
     Copy(copy::Params),
     /// Two tensors side by side.
     Join(join::Params),
+}
+
+/// A convolution whose biases differ at borders. A file beside its kernel's, whose name
+/// ends in `_borders`, computes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bordered {
+    /// The convolution.
+    pub conv: BorderedConv,
+    /// Output pixels that add to the bias.
+    pub pixels: usize,
+}
+
+/// The convolutions that may have such biases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BorderedConv {
+    /// See [`Kernel::Conv2d`].
+    Conv2d(conv2d::Params),
+    /// See [`Kernel::ConvTile`].
+    ConvTile(conv_tile::Params),
+    /// See [`Kernel::ConvWindow`].
+    ConvWindow(conv_window::Params),
+}
+
+impl Bordered {
+    /// The kernel for biases that do not differ, which goes the same way.
+    pub fn even(&self) -> Kernel {
+        match self.conv {
+            BorderedConv::Conv2d(p) => Kernel::Conv2d(p),
+            BorderedConv::ConvTile(p) => Kernel::ConvTile(p),
+            BorderedConv::ConvWindow(p) => Kernel::ConvWindow(p),
+        }
+    }
+
+    /// The same with another convolution of its kind.
+    fn of(&self, kernel: Kernel) -> Kernel {
+        let conv = match kernel {
+            Kernel::Conv2d(p) => BorderedConv::Conv2d(p),
+            Kernel::ConvTile(p) => BorderedConv::ConvTile(p),
+            Kernel::ConvWindow(p) => BorderedConv::ConvWindow(p),
+            other => return other,
+        };
+        Kernel::Bordered(Bordered { conv, ..*self })
+    }
+}
+
+impl Kernel {
+    /// The kernel that goes the same way, with biases that do not differ at borders.
+    pub fn even(&self) -> Kernel {
+        match self {
+            Kernel::Bordered(bordered) => bordered.even(),
+            other => *other,
+        }
+    }
 }
 
 /// Which kernels a machine runs best. All sets give the same bytes.

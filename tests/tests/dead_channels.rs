@@ -8,94 +8,30 @@ mod hand_made;
 use std::path::Path;
 
 use hand_made::Net;
+use hand_made::dead::*;
 use ndarray::ArrayD;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
-use tinyc::Module;
 use tinyc::codegen::{self, EmitOptions, TargetFacts};
 use tinyc::compile::{CompileOptions, Compiled, Silent, compile};
-use tinyc::ir::verify::verify;
 use tinyc::ir::{QuantParams, ValueId};
-use tinyc::lower::KernelSet;
 use tinyc::ops::Op;
 use tinyc::ops::binary::Binary;
 use tinyc::ops::conv::{Pads, Window};
 use tinyc::ops::pad::Pad;
 use tinyc::ops::pool::{Kind, Pool};
 use tinyc::ops::unary::Function;
-use tinyc::passes::remove_dead_channels::remove;
-use tinyc::plan::plan_with;
+use tinyc::passes::remove_dead_channels::BorderBiases;
 use tinyc::quant::{LayerQuant, Multiplier};
 use tinyc::samples::Preprocess;
 use tinyc::verify::harness::CrateRef;
 use tinyc::verify::host::{HostOptions, HostRunner};
 use tinyc::verify::quality::{self, input_codes};
-use tinyc::verify::reference;
 use tinyc::verify::simulate::Simulator;
 use tinyc_tests::models::{CASES, Form};
 use tinyc_tests::needs::{self, RealModels};
 use tinyc_tests::onnx::{ModelBuilder, random, tensor_f32};
-
-/// Scale and zero point of the hand-made networks.
-fn q() -> QuantParams {
-    QuantParams::new(0.05, -3)
-}
-
-fn outputs(module: &Module, codes: &[Vec<i8>]) -> Vec<Vec<i8>> {
-    let slices: Vec<&[i8]> = codes.iter().map(Vec::as_slice).collect();
-    let tensors = reference::run(module, &reference::inputs(module, &slices));
-    module.graph.outputs.iter().map(|id| tensors[id].codes.clone()).collect()
-}
-
-/// The network without its dead channels; reference and kernels must give what the
-/// reference gives with them, on random inputs and on the extreme ones.
-fn shrunk(net: &mut Net) -> Module {
-    let mut small = net.module.clone();
-    remove(&mut small);
-    verify(&small.graph).unwrap();
-    let mut samples: Vec<Vec<Vec<i8>>> = (0..12).map(|_| net.sample()).collect();
-    for code in [i8::MIN, -3, i8::MAX] {
-        samples.push(samples[0].iter().map(|input| vec![code; input.len()]).collect());
-    }
-    let plans = [KernelSet::General, KernelSet::Tiles].map(|kernels| plan_with(&small, kernels).unwrap());
-    for codes in &samples {
-        let expected = outputs(&net.module, codes);
-        assert_eq!(outputs(&small, codes), expected);
-        let slices: Vec<&[i8]> = codes.iter().map(Vec::as_slice).collect();
-        for plan in &plans {
-            assert_eq!(Simulator::new(plan).run(&slices), expected);
-        }
-    }
-    small
-}
-
-fn channels(module: &Module, value: ValueId) -> usize {
-    module.graph.shape(value).channels()
-}
-
-fn layer(net: &mut Net, output: ValueId) -> &mut LayerQuant {
-    let node = net.module.graph.producer(output).unwrap();
-    net.module.quant.layers.get_mut(&node).unwrap()
-}
-
-/// Output channel `c` has no weights: it is always the code of its bias.
-fn without_weights(net: &mut Net, output: ValueId, c: usize, bias: i32) {
-    let layer = layer(net, output);
-    let row = layer.weights.len() / layer.bias.len();
-    layer.weights[c * row..][..row].fill(0);
-    layer.bias[c] = bias;
-}
-
-/// Output channel `c` keeps its weights and always saturates at -128.
-fn saturated(net: &mut Net, output: ValueId, c: usize) {
-    layer(net, output).bias[c] = -(1 << 24);
-}
-
-/// No output channel of a layer reads input channel `c` of `of`.
-fn unread(net: &mut Net, output: ValueId, c: usize, of: usize) {
-    layer(net, output).weights.iter_mut().skip(c).step_by(of).for_each(|w| *w = 0);
-}
 
 #[test]
 fn unread_and_constant_channels_go() {
@@ -267,6 +203,7 @@ fn affine(net: &mut Net, name: &str, x: ValueId, real: f64) -> ValueId {
     let (scale, shift) = (constant(net, "scale"), constant(net, "shift"));
     let y = net.op(name, Op::Affine, &[x, scale, shift], q());
     let layer = LayerQuant {
+        borders: None,
         weights: net.codes(c).iter().map(|&w| w.max(-127)).collect(),
         weight_scales: vec![0.01; c],
         bias: net.codes(c).iter().map(|&b| i32::from(b) * 64).collect(),
@@ -359,6 +296,7 @@ fn random_networks_compute_the_same_without_their_dead_channels() {
         .into_par_iter()
         .map(|seed| {
             let mut net = drawn(seed);
+            shrunk_with(&mut net, BorderBiases::Always);
             let small = shrunk(&mut net);
             usize::from(!small.dead.layers.is_empty())
         })
@@ -411,13 +349,6 @@ fn planted_in(folder: &Path) -> std::path::PathBuf {
     npz.add_array("x", &data).unwrap();
     npz.finish().unwrap();
     model
-}
-
-fn both(model: &Path, options: &CompileOptions) -> [Compiled; 2] {
-    [true, false].map(|keep_dead_channels| {
-        let options = CompileOptions { keep_dead_channels, ..options.clone() };
-        compile(model, &options, &Silent, &mut |_, _| {}).unwrap()
-    })
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn two_instructions_at_once_compute_the_same_bytes() {
 #[test]
 fn cascades_compute_the_same_bytes_on_emulated_cores() {
     for (name, core) in [("stm32f411", Core::M4), ("stm32g0b1", Core::M0)] {
-        for fixture_name in ["residual", "depthwise", "depthwise_qdq", "depthwise_1d"] {
+        for fixture_name in ["residual", "depthwise", "depthwise_qdq", "depthwise_1d", "borders"] {
             let target = Target::lookup(name).unwrap();
             let mut options = ValidateOptions::new(target, &fixture(fixture_name).join("model.calib.npz"));
             // The smallest plan of all, whatever its cycles.
@@ -123,7 +123,7 @@ fn cores_with_their_own_kernels() {
         ("esp32c3", Core::Rv32),
         ("ensemble-e3-he", Core::M55),
     ] {
-        for fixture_name in ["residual", "depthwise", "depthwise_qdq", "depthwise_1d"] {
+        for fixture_name in ["residual", "depthwise", "depthwise_qdq", "depthwise_1d", "borders"] {
             let target = Target::lookup(name).unwrap();
             let mut options = ValidateOptions::new(target, &fixture(fixture_name).join("model.calib.npz"));
             options.samples = Some(8);
@@ -300,6 +300,13 @@ fn depthwise_kernels_of_any_size_and_clamped_codes() {
         let general = |kernel| matches!(kernel, Kernel::Depthwise(_) | Kernel::Conv2d(_) | Kernel::Dense(_));
         assert!(!calls.iter().any(|call| general(call.kernel)), "{name}");
     }
+}
+
+#[test]
+fn biases_that_differ_at_borders() {
+    run("borders", "model.calib.npz", None, &Core::ALL);
+    check_oracle("borders", 1e-4);
+    assert!(sqnr_against_onnx_runtime("borders") >= 22.0);
 }
 
 #[test]

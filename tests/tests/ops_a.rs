@@ -131,6 +131,7 @@ fn random_params(rng: &mut ChaCha8Rng, lo: f64, hi: f64) -> QuantParams {
 
 fn random_layer(rng: &mut ChaCha8Rng, channels: usize, per_channel: usize) -> LayerQuant {
     LayerQuant {
+        borders: None,
         weights: (0..channels * per_channel).map(|_| rng.random_range(-127..=127i32) as i8).collect(),
         weight_scales: vec![1.0; channels],
         bias: (0..channels).map(|_| rng.random_range(-20_000..=20_000)).collect(),
@@ -278,6 +279,7 @@ fn dense_is_a_matrix_product_with_zero_point() {
     case.quant.layers.insert(
         case.id,
         LayerQuant {
+            borders: None,
             weights: vec![1, 2, 3, -1, 0, 0],
             weight_scales: vec![1.0; 3],
             bias: vec![0, 3, 100],
@@ -322,6 +324,7 @@ fn affine_constants_broadcast_along_any_dimension() {
     case.quant.layers.insert(
         case.id,
         LayerQuant {
+            borders: None,
             weights: vec![100, -50],
             weight_scales: vec![1.0; 2],
             bias: vec![0, 100],

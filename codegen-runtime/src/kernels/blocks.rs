@@ -36,9 +36,16 @@ impl<'a> Blocks<'a> {
 
     /// Blocks `first..first + count`.
     #[inline(always)]
-    fn stream(self, first: usize, count: usize) -> Consts<'a> {
+    pub(super) fn stream(self, first: usize, count: usize) -> Consts<'a> {
         let bytes = arch::block_bytes(self.words);
         self.consts.sub(first * bytes, count * bytes)
+    }
+
+    /// Bytes of blocks and shifts.
+    #[inline(always)]
+    pub(super) fn bytes(self) -> usize {
+        let shifts = if self.shifts { self.channels } else { 0 };
+        arch::block_bytes(self.words) * self.channels.div_ceil(4) + shifts
     }
 
     /// All channels at the two pixels of each of `pairs` tiles that lie `step` bytes
@@ -96,7 +103,7 @@ impl<'a> Blocks<'a> {
 
     /// Requantizes a block's accumulators.
     #[inline(always)]
-    fn finish(self, block: usize, sums: [i32; 4], out: Bytes<'_>) {
+    pub(super) fn finish(self, block: usize, sums: [i32; 4], out: Bytes<'_>) {
         let multipliers = arch::block_bytes(self.words) * (block + 1) - 16;
         let shifts = arch::block_bytes(self.words) * self.channels.div_ceil(4);
         for (n, sum) in sums.into_iter().enumerate() {

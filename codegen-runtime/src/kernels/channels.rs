@@ -29,8 +29,20 @@ impl<'a> Channels<'a> {
     /// The `len` bytes of weights that follow.
     #[inline(always)]
     pub fn weights(self, len: usize) -> Consts<'a> {
+        self.consts.sub(self.weights_at(), len)
+    }
+
+    /// Where the weights begin.
+    #[inline(always)]
+    pub(super) fn weights_at(self) -> usize {
         let shift_bytes = if self.shifts { (self.channels + 3) & !3 } else { 0 };
-        self.consts.sub(self.channels * 8 + shift_bytes, len)
+        self.channels * 8 + shift_bytes
+    }
+
+    /// How many channels there are.
+    #[inline(always)]
+    pub(super) fn count(self) -> usize {
+        self.channels
     }
 
     /// Adds the biases to the `N` accumulators of the channels from `first`

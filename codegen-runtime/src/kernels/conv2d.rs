@@ -129,21 +129,7 @@ pub fn step(p: &Params, consts: Consts<'_>, rows: &[Option<Bytes<'_>>], out: Byt
     let channels = Channels::new(consts, p.out_c, p.shifts, p.out);
     let weights = channels.weights(p.out_c * filter_bytes);
     for ox in 0..p.out_w {
-        let taps = rows::taps(rows::first(ox, p.stride_w, p.pad_left), p.dilation_w, p.kernel_w, p.in_w);
-        let inside = taps.end - taps.begin;
-        // Adjacent taps are adjacent in memory too, unless something lies between them.
-        let joined = p.dilation_w == 1 && p.groups == 1;
-        let mut span = Span {
-            position: taps.position * p.in_c,
-            runs: if joined { 1 } else { inside },
-            run_len: if joined { inside * group_in } else { group_in },
-            run_step: p.dilation_w * p.in_c,
-            before: taps.begin * group_in,
-            inside: inside * group_in,
-            row_len: p.kernel_w * group_in,
-            filter_bytes,
-            pad_code: p.pad_code,
-        };
+        let mut span = Span::new(p, ox, group_in);
         let pixel = out.sub(ox * p.out_c, p.out_c);
         let mut oc = 0;
         for _ in 0..p.groups {
@@ -164,7 +150,7 @@ pub fn step(p: &Params, consts: Consts<'_>, rows: &[Option<Bytes<'_>>], out: Byt
 }
 
 /// Where the window of one pixel and one group meets an input row; in bytes.
-struct Span {
+pub(super) struct Span {
     /// Where in the row the first tap inside begins.
     position: usize,
     /// How many contiguous runs the taps inside make.
@@ -185,9 +171,35 @@ struct Span {
     pad_code: i8,
 }
 
+impl Span {
+    /// The window of pixel `ox` and the first group, of `group_in` channels.
+    #[inline(always)]
+    pub(super) fn new(p: &Params, ox: usize, group_in: usize) -> Span {
+        let taps = rows::taps(rows::first(ox, p.stride_w, p.pad_left), p.dilation_w, p.kernel_w, p.in_w);
+        let inside = taps.end - taps.begin;
+        // Adjacent taps are adjacent in memory too, unless something lies between them.
+        let joined = p.dilation_w == 1 && p.groups == 1;
+        Span {
+            position: taps.position * p.in_c,
+            runs: if joined { 1 } else { inside },
+            run_len: if joined { inside * group_in } else { group_in },
+            run_step: p.dilation_w * p.in_c,
+            before: taps.begin * group_in,
+            inside: inside * group_in,
+            row_len: p.kernel_w * group_in,
+            filter_bytes: p.kernel_h * p.kernel_w * group_in,
+            pad_code: p.pad_code,
+        }
+    }
+}
+
 /// The window's products with `N` filters, without the bias.
 #[inline(always)]
-fn accumulate<const N: usize>(span: &Span, rows: &[Option<Bytes<'_>>], filters: Consts<'_>) -> [i32; N] {
+pub(super) fn accumulate<const N: usize>(
+    span: &Span,
+    rows: &[Option<Bytes<'_>>],
+    filters: Consts<'_>,
+) -> [i32; N] {
     let stride = span.filter_bytes;
     let reach = (N - 1) * stride;
     let mut acc = [0i32; N];

@@ -212,45 +212,51 @@ impl Params {
 /// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layer {
-    in_h: u16,
-    in_w: u16,
-    in_c: u16,
-    out_h: u16,
-    out_w: u16,
-    out_c: u16,
-    kernel_h: u16,
-    kernel_w: u16,
-    stride_h: u16,
-    stride_w: u16,
-    pad_top: u16,
-    pad_left: u16,
-    dilation_h: u16,
-    dilation_w: u16,
-    strip: u16,
-    words: u16,
-    column_bytes: u16,
-    tile_step: u16,
-    strip_bytes: u16,
-    copied: u16,
-    gather: Gather,
-    pointwise: bool,
-    pad_code: i8,
-    dual: bool,
-    shifts: bool,
-    zero_point: i8,
-    lo: i8,
-    hi: i8,
+    pub(super) in_h: u16,
+    pub(super) in_w: u16,
+    pub(super) in_c: u16,
+    pub(super) out_h: u16,
+    pub(super) out_w: u16,
+    pub(super) out_c: u16,
+    pub(super) kernel_h: u16,
+    pub(super) kernel_w: u16,
+    pub(super) stride_h: u16,
+    pub(super) stride_w: u16,
+    pub(super) pad_top: u16,
+    pub(super) pad_left: u16,
+    pub(super) dilation_h: u16,
+    pub(super) dilation_w: u16,
+    pub(super) strip: u16,
+    pub(super) words: u16,
+    pub(super) column_bytes: u16,
+    pub(super) tile_step: u16,
+    pub(super) strip_bytes: u16,
+    pub(super) copied: u16,
+    pub(super) gather: Gather,
+    pub(super) pointwise: bool,
+    pub(super) pad_code: i8,
+    pub(super) dual: bool,
+    pub(super) shifts: bool,
+    pub(super) zero_point: i8,
+    pub(super) lo: i8,
+    pub(super) hi: i8,
 }
 
 impl Layer {
-    const fn out(&self) -> Out {
+    /// Whether the pixels of a strip are widened together.
+    #[inline(always)]
+    pub(super) const fn shares(&self) -> bool {
+        matches!(self.gather, Gather::Pixels | Gather::Shared)
+    }
+
+    pub(super) const fn out(&self) -> Out {
         Out { zero_point: self.zero_point as i32, lo: self.lo as i32, hi: self.hi as i32 }
     }
 }
 
 /// A field of [`Layer`] as a number of something.
 #[inline(always)]
-const fn size(field: u16) -> usize {
+pub(super) const fn size(field: u16) -> usize {
     field as usize
 }
 
@@ -393,7 +399,7 @@ fn variant<const DUAL: bool, const SATURATES: bool>(
         Blocks { consts, channels: size(p.out_c), words: size(p.words), shifts: p.shifts, out: p.out() };
     let tile_step = size(p.tile_step);
     let tiles = scratch.sub(0, size(p.strip_bytes));
-    let shares = matches!(p.gather, Gather::Pixels | Gather::Shared);
+    let shares = p.shares();
     // A last pixel without a neighbour waits, as pixel 0 of the first tile, for the
     // first one of the next row; so in a row pixels begin with the second one.
     let mut waiting: Option<Bytes<'_>> = None;
@@ -433,7 +439,7 @@ fn variant<const DUAL: bool, const SATURATES: bool>(
 /// Widens the windows of pixels `ox` and `ox + 1`, and of the pairs after them, to the
 /// strip. Returns how many pairs; none where they have to be widened one by one.
 #[inline(never)]
-fn many(
+pub(super) fn many(
     p: &Layer,
     window: &[Option<Bytes<'_>>],
     width: usize,
@@ -475,7 +481,7 @@ fn many(
 
 /// Widens the window of output pixel `ox` to pixel `slot` of the first tile.
 #[inline(never)]
-fn one(p: &Layer, window: &[Option<Bytes<'_>>], ox: usize, scratch: Bytes<'_>, slot: usize) {
+pub(super) fn one(p: &Layer, window: &[Option<Bytes<'_>>], ox: usize, scratch: Bytes<'_>, slot: usize) {
     let tile = scratch.sub(0, 8 * size(p.words));
     let first = rows::first(ox, size(p.stride_w), size(p.pad_left));
     match (p.gather, window) {

@@ -60,7 +60,7 @@ pub struct Params {
 
 impl Params {
     /// Inputs of a window.
-    const fn taps(&self) -> usize {
+    pub(super) const fn taps(&self) -> usize {
         self.kernel_h * self.kernel_w * self.in_c
     }
 

@@ -3,11 +3,15 @@
 pub mod add;
 pub mod avg_pool;
 pub mod blocks;
+pub mod borders;
 pub mod channels;
 pub mod conv2d;
+pub mod conv2d_borders;
 pub mod conv_lanes;
 pub mod conv_tile;
+pub mod conv_tile_borders;
 pub mod conv_window;
+pub mod conv_window_borders;
 pub mod conv_winograd;
 pub mod copy;
 pub mod dense;

@@ -98,6 +98,54 @@ impl Blob {
     }
 }
 
+/// Classes of output pixels, drawn at random, and what each adds to the sums.
+pub struct Classes {
+    rows: Vec<u8>,
+    columns: Vec<u8>,
+    index: Vec<u8>,
+    words: Vec<Vec<i64>>,
+}
+
+impl Classes {
+    /// Of an output `[h][w][channels]`; inside some lie alike, as maps with borders do.
+    pub fn random(rng: &mut Rng, [h, w]: [usize; 2], channels: usize) -> Classes {
+        let (down, across) = (rng.size(1, 3), rng.size(1, 3));
+        let mut line = |len: usize, classes: usize| -> Vec<usize> {
+            let inside = rng.size(0, classes - 1);
+            (0..len).map(|_| if rng.chance(3) { rng.size(0, classes - 1) } else { inside }).collect()
+        };
+        let (rows, columns) = (line(h, down), line(w, across));
+        let index: Vec<u8> =
+            (0..down * across).map(|_| if rng.chance(2) { 0 } else { rng.size(1, 4) as u8 }).collect();
+        let words = (0..4).map(|_| (0..channels).map(|_| rng.range(-9000, 9000)).collect()).collect();
+        Classes {
+            rows: rows.into_iter().map(|row| (row * across) as u8).collect(),
+            columns: columns.into_iter().map(|column| column as u8).collect(),
+            index,
+            words,
+        }
+    }
+
+    /// What a pixel adds in a channel.
+    pub fn at(&self, y: usize, x: usize, channel: usize) -> i64 {
+        match self.index[usize::from(self.rows[y] + self.columns[x])] {
+            0 => 0,
+            class => self.words[usize::from(class) - 1][channel],
+        }
+    }
+
+    /// Behind the other constants.
+    pub fn append(&self, blob: &mut Blob) {
+        blob.align4();
+        blob.words([self.index.len() as i64]);
+        for bytes in [&self.rows, &self.columns, &self.index] {
+            blob.bytes(bytes.iter().copied());
+        }
+        blob.align4();
+        self.words.iter().for_each(|words| blob.words(words.iter().copied()));
+    }
+}
+
 /// Biases, multipliers and shifts of a layer whose channels have `taps`
 /// products each.
 pub struct Layer {

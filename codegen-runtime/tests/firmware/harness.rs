@@ -59,3 +59,16 @@ impl Rng {
         (self.bits() >> 8).is_multiple_of(one_in)
     }
 }
+
+/// Classes of the pixels of an output `[rows][columns][channels]` and what they add, as
+/// `kernels::borders` reads them: two of rows by two of columns, of which two add something.
+#[allow(dead_code, reason = "not every firmware has convolutions with borders")]
+pub fn border_classes(rng: &mut Rng, bytes: &mut [u8], [rows, columns, channels]: [usize; 3]) {
+    let head = 4 + rows + columns;
+    let bytes = &mut bytes[..(head + 4).next_multiple_of(4) + 2 * 4 * channels];
+    bytes.fill_with(|| rng.bits() as u8);
+    bytes[..4].copy_from_slice(&4u32.to_le_bytes());
+    bytes[4..4 + rows].iter_mut().for_each(|row| *row &= 2);
+    bytes[4 + rows..head].iter_mut().for_each(|column| *column &= 1);
+    bytes[head..head + 4].copy_from_slice(&[0, 1, 2, 0]);
+}

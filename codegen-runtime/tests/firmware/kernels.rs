@@ -20,7 +20,7 @@ mod semihosting;
 mod unrolled;
 
 /// The kernels once more, over the portable bodies.
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "../../src"]
 mod plain {
     pub mod arch {
@@ -29,7 +29,9 @@ mod plain {
     }
     pub mod kernels {
         pub mod blocks;
+        pub mod borders;
         pub mod conv_tile;
+        pub mod conv_tile_borders;
         pub mod conv_winograd;
         pub mod dense_tile;
         pub mod depthwise_lines;
@@ -344,14 +346,18 @@ fn convolutions(memory: &mut Memory, rng: &mut Rng, case: usize) {
     for k in &mut memory.stream[portable::block_bytes(words) * out_c.div_ceil(4)..][..12] {
         *k &= 3;
     }
+    let at = portable::block_bytes(words) * out_c.div_ceil(4) + if p.shifts { out_c } else { 0 };
+    harness::border_classes(rng, &mut memory.stream[at.next_multiple_of(4)..], [h[5], w[5], out_c]);
+    let bordered = rng.chance(3);
     let stream = Consts::new(&memory.stream);
     let input = 4096 + rng.size(0, 3);
     let output = 8192 + rng.size(0, 3);
     let from_rows = Places::new(rng, (input, 8192), h[0], w[0] * in_c);
     let to_rows = Places::new(rng, (output, ARENA), h[5], w[5] * out_c);
-    let by_rows = rng.chance(2);
+    let by_rows = !bordered && rng.chance(2);
     macro_rules! call {
-        ($module:path, $p:expr, $arena:expr) => {{
+        ($module:path, $borders:path, $p:expr, $arena:expr) => {{
+            use $borders as borders;
             use $module as kernel;
             let arena = run($arena, 0);
             let from = arena.sub(input, h[0] * w[0] * in_c);
@@ -363,6 +369,8 @@ fn convolutions(memory: &mut Memory, rng: &mut Rng, case: usize) {
                     let (from, to) = (from_rows.of(arena), to_rows.of(arena));
                     kernel::run_rows::<8, 2>(&$p.layer(), stream, from, to, part, scratch);
                 }
+            } else if bordered && h[1] <= 3 {
+                borders::run::<3>(&$p.layer(), stream, from, to, scratch);
             } else {
                 match h[1] {
                     1 => kernel::run::<1>(&$p.layer(), stream, from, to, scratch),
@@ -373,8 +381,8 @@ fn convolutions(memory: &mut Memory, rng: &mut Rng, case: usize) {
             }
         }};
     }
-    call!(kernels::conv_tile, p, &mut memory.fast);
-    call!(plain::kernels::conv_tile, q, &mut memory.portable);
+    call!(kernels::conv_tile, kernels::conv_tile_borders, p, &mut memory.fast);
+    call!(plain::kernels::conv_tile, plain::kernels::conv_tile_borders, q, &mut memory.portable);
     memory.compare(c"conv_tile", case, &[h[0], w[0], in_c, out_c, h[1], w[1]]);
 }
 

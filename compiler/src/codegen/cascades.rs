@@ -98,13 +98,13 @@ pub fn kernel_name(work: &RowWork) -> &'static str {
 /// Rows that a step resolves, as constant arguments.
 fn generics(work: &RowWork) -> TokenStream {
     let window = number(work.form.window_rows(1));
-    match &work.call.kernel {
+    match work.call.kernel.even() {
         Kernel::ConvTile(_) | Kernel::ConvWindow(_) => {
             let (window, count) =
                 (number(work.form.window_rows(work.units_per_step)), number(work.units_per_step));
             quote!(::<#window, #count>)
         }
-        kernel @ Kernel::DepthwiseLines(_) => layers::unrolled_for(kernel).unwrap_or_default(),
+        kernel @ Kernel::DepthwiseLines(_) => layers::unrolled_for(&kernel).unwrap_or_default(),
         Kernel::Add(_)
         | Kernel::Mul(_)
         | Kernel::Join(_)

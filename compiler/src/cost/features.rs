@@ -11,7 +11,7 @@ use tinyc_runtime::kernels::{
     depthwise_quad, depthwise_window, max_pool, sparse,
 };
 
-use crate::lower::Kernel;
+use crate::lower::{Bordered, BorderedConv, Kernel};
 
 /// A call by its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub struct Features {
 #[must_use]
 pub fn features(kernel: &Kernel) -> Features {
     let (key, parts): (&'static str, Vec<usize>) = match kernel {
+        Kernel::Bordered(p) => return bordered(p),
         Kernel::Conv2d(p) => general(p),
         Kernel::Depthwise(p) => ("depthwise", windows(p)),
         Kernel::Dense(p) => ("dense", vec![p.rows * p.out_features * p.in_features, p.rows * p.out_features]),
@@ -56,6 +57,16 @@ pub fn features(kernel: &Kernel) -> Features {
         Kernel::Copy(p) => copies(p),
     };
     Features { key, values: parts.into_iter().chain([1]).map(|part| part as u64).collect() }
+}
+
+/// As with biases that do not differ; in the tile kernel the codes of pixels at borders
+/// are made one by one, as those that need more than a saturation.
+fn bordered(p: &Bordered) -> Features {
+    let mut features = features(&p.even());
+    if let BorderedConv::ConvTile(tile) = &p.conv {
+        features.values[TILE_SLOW_BLOCKS] += (p.pixels.div_ceil(2) * tile.out_c.div_ceil(4)) as u64;
+    }
+    features
 }
 
 /// Products, outputs, inputs of windows, rows of windows, pixels.
@@ -94,6 +105,9 @@ fn windows(p: &depthwise::Params) -> Vec<usize> {
     let (pixels, taps) = (p.out_h * p.out_w, p.kernel_h * p.kernel_w);
     vec![pixels * p.out_c * taps, pixels * p.out_c, pixels * taps, pixels]
 }
+
+/// Where [`tile`] says how many blocks need more than a saturation.
+const TILE_SLOW_BLOCKS: usize = 10;
 
 /// Words of two inputs by four channels by two pixels; blocks of outputs; pairs of
 /// pixels; what is widened: groups of four codes, single codes, columns of three by

@@ -121,6 +121,7 @@ impl Kernel {
                 == Some((shape.iter().product(), 1, 1))
         };
         let form = match self {
+            Kernel::Bordered(p) => return p.even().row_form(shape),
             Kernel::Conv2d(p) => windows!(p, p.out_c),
             Kernel::Depthwise(p) => windows!(p, p.out_c),
             Kernel::MaxPool(p) => windows!(p, p.in_c),
@@ -218,6 +219,7 @@ impl Kernel {
     pub fn of_units(&self, units: usize) -> Kernel {
         let mut kernel = *self;
         match &mut kernel {
+            Kernel::Bordered(p) => return p.of(p.even().of_units(units)),
             Kernel::Conv2d(p) => p.out_h = units,
             Kernel::Depthwise(p) => p.out_h = units,
             Kernel::MaxPool(p) => p.out_h = units,
@@ -247,6 +249,7 @@ impl Kernel {
     /// than `strip_bytes` where it can choose.
     pub fn for_steps(&self, units: usize, strip_bytes: usize) -> Kernel {
         match self {
+            Kernel::Bordered(p) => p.of(p.even().for_steps(units, strip_bytes)),
             Kernel::ConvTile(p) => Kernel::ConvTile(with_row_strip(*p, strip_bytes)),
             Kernel::ConvLanes(p) => Kernel::ConvLanes(lower_lanes::with_strip(*p, strip_bytes)),
             Kernel::DepthwiseQuad(p) => Kernel::DepthwiseQuad(depthwise_quad::Params { rows: units, ..*p }),
@@ -261,6 +264,7 @@ impl Kernel {
     /// those that hold its sums.
     pub fn row_scratch_bytes(&self, units: usize) -> usize {
         match self.of_units(units) {
+            Kernel::Bordered(_) => self.even().row_scratch_bytes(units),
             Kernel::AvgPool(_) => match self {
                 Kernel::AvgPool(p) if pool_rows::serves(p) => pool_rows::scratch_bytes(p),
                 _ => 0,
@@ -298,6 +302,7 @@ impl Kernel {
     /// The most units that a step of the kernel may have.
     pub fn most_units(&self, form: &RowForm) -> usize {
         let most = match self {
+            Kernel::Bordered(p) => return p.even().most_units(form),
             Kernel::DepthwiseQuad(p) => depthwise_quad::MOST_ROWS / p.stride,
             Kernel::DepthwiseLines(p) => p.most_rows(),
             Kernel::ConvTile(_) | Kernel::ConvWindow(_) => MOST_WINDOW / form.walk.kernel,

@@ -247,6 +247,7 @@ impl Kernel {
     /// rows, says so in its `rows_per_step`.
     pub fn sweep(&self) -> Option<Sweep> {
         match self {
+            Kernel::Bordered(p) => p.even().sweep().map(|sweep| forward_only(sweep.forward)),
             Kernel::Conv2d(p) => Some(windows!(p, p.out_c)),
             Kernel::Depthwise(p) => Some(windows!(p, p.out_c)),
             Kernel::MaxPool(p) => Some(windows!(p, p.in_c)),

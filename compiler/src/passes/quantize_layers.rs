@@ -59,6 +59,7 @@ fn quantize(module: &Module, id: NodeId) -> Result<(LayerQuant, usize), PassErro
     let s_out = f64::from(module.quant.activation(node.output).scale);
     let given = module.given.weight_scales.get(&node.inputs[1]);
     let mut layer = LayerQuant {
+        borders: None,
         weights: Vec::with_capacity(flat.len()),
         weight_scales: Vec::with_capacity(channels),
         bias: Vec::with_capacity(channels),

@@ -5,12 +5,17 @@
 //! channels added. Invariant: for every input the codes of the graph's outputs and
 //! of all channels that stay are what they were; docs/numerics.md, "Dead channels".
 //!
-//! `ranges` bounds the codes of every channel, `keep` decides which stay,
+//! `ranges` bounds the codes of every channel, `classes` finds what is one code in each
+//! class of pixels, `keep` decides which stay, `price` where biases by class pay, and
 //! `shrink` takes the others out.
 
+mod classes;
 mod keep;
+mod price;
 mod ranges;
 mod shrink;
+
+pub use price::{Reason, Staying};
 
 use super::{Context, PassError};
 use crate::Module;
@@ -26,6 +31,32 @@ pub struct DeadChannels {
     pub macs_saved: u64,
     /// Weights, one byte each, that are not needed any more.
     pub weight_bytes_saved: u64,
+    /// Layers that have biases by class of pixels for it, in order.
+    pub borders: Vec<BorderLayer>,
+    /// Channels that stay because of borders.
+    pub staying: Vec<Staying>,
+}
+
+/// A layer that took over channels which add something else at borders than inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BorderLayer {
+    /// The ONNX node.
+    pub name: String,
+    /// Output pixels whose bias is not the layer's.
+    pub pixels: usize,
+    /// Bytes of these biases and of the classes.
+    pub bytes: usize,
+}
+
+/// Where layers may have biases by class of pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BorderBiases {
+    /// Nowhere: channels that need them stay.
+    Never,
+    /// Where they save flash and work.
+    Priced,
+    /// Wherever they let channels go.
+    Always,
 }
 
 impl DeadChannels {
@@ -49,17 +80,16 @@ pub struct DeadLayer {
 /// Runs the pass.
 pub(super) fn run(module: &mut Module, context: &Context<'_>) -> Result<(), PassError> {
     if !context.keep_dead_channels {
-        remove(module);
+        remove(module, BorderBiases::Priced);
     }
     Ok(())
 }
 
 /// Takes the dead channels out of a quantized module and says so in its notes.
-pub fn remove(module: &mut Module) {
+pub fn remove(module: &mut Module, policy: BorderBiases) {
     let before = cost(module);
-    let ranges = ranges::of(&module.graph, &module.quant);
-    let kept = keep::of(&module.graph, &module.quant, &ranges);
-    let mut dead = DeadChannels::default();
+    let (known, kept, staying) = price::decide(module, policy);
+    let mut dead = DeadChannels { staying, ..DeadChannels::default() };
     for &id in module.graph.order() {
         let node = module.graph.node(id);
         let flags = &kept[&node.output];
@@ -68,7 +98,14 @@ pub fn remove(module: &mut Module) {
             dead.layers.push(DeadLayer { name: node.name.clone(), removed, channels: flags.len() });
         }
     }
-    shrink::run(module, &ranges, &kept);
+    shrink::run(module, &known, &kept);
+    for &id in module.graph.order() {
+        let layer = module.quant.layers.get(&id);
+        if let Some(borders) = layer.and_then(|layer| layer.borders.as_ref()) {
+            let name = module.graph.node(id).name.clone();
+            dead.borders.push(BorderLayer { name, pixels: borders.pixels(), bytes: borders.pack().len() });
+        }
+    }
     let after = cost(module);
     dead.macs_saved = before.0 - after.0;
     dead.weight_bytes_saved = before.1 - after.1;

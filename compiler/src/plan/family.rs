@@ -4,7 +4,7 @@
 //! parameters as Rust text. Invariant: this is the one place that lists the
 //! kernels besides the [`Kernel`] enum and the simulator's dispatch.
 
-use crate::lower::Kernel;
+use crate::lower::{BorderedConv, Kernel};
 
 /// A kernel family of the runtime. Its `run` takes the parameters, the constants
 /// if it has any, the operands, the output and the scratch, in this order.
@@ -20,6 +20,14 @@ pub struct Family {
 
 /// The family of a kernel.
 pub fn family(kernel: &Kernel) -> Family {
+    if let Kernel::Bordered(bordered) = kernel {
+        let name = match bordered.conv {
+            BorderedConv::Conv2d(_) => "conv2d_borders",
+            BorderedConv::ConvTile(_) => "conv_tile_borders",
+            BorderedConv::ConvWindow(_) => "conv_window_borders",
+        };
+        return Family { name, ..family(&bordered.even()) };
+    }
     let (name, kernel_h, consts) = match kernel {
         Kernel::Conv2d(p) => ("conv2d", Some(p.kernel_h), true),
         Kernel::Depthwise(p) => ("depthwise", Some(p.kernel_h), true),
@@ -43,13 +51,14 @@ pub fn family(kernel: &Kernel) -> Family {
         Kernel::Mul(_) => ("mul", None, false),
         Kernel::Join(_) => ("join", None, false),
         Kernel::Copy(_) => ("copy", None, false),
+        Kernel::Bordered(_) => unreachable!("returned above"),
     };
     Family { name, kernel_h, consts }
 }
 
 /// The type of what `run` takes: parameters, or what follows from them.
-pub const fn params_type(kernel: &Kernel) -> &'static str {
-    match kernel {
+pub fn params_type(kernel: &Kernel) -> &'static str {
+    match kernel.even() {
         Kernel::ConvTile(_) => "Layer",
         _ => "Params",
     }
@@ -59,6 +68,7 @@ pub const fn params_type(kernel: &Kernel) -> &'static str {
 /// the kernel's type follows from it.
 pub fn params_text(kernel: &Kernel) -> String {
     match kernel {
+        Kernel::Bordered(p) => params_text(&p.even()),
         Kernel::Conv2d(p) => format!("{p:?}"),
         Kernel::Depthwise(p) => format!("{p:?}"),
         Kernel::Dense(p) => format!("{p:?}"),

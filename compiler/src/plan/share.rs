@@ -22,7 +22,7 @@ pub fn dense_as_convolutions(
     let takes = |step: &(NodeId, Lowered), kernel: fn(&Kernel) -> bool| {
         step.1.calls.iter().any(|call| kernel(&call.kernel))
     };
-    if !steps.iter().any(|step| takes(step, |kernel| matches!(kernel, Kernel::ConvTile(_)))) {
+    if !steps.iter().any(|step| takes(step, |kernel| matches!(kernel.even(), Kernel::ConvTile(_)))) {
         return Ok(Vec::new());
     }
     let graph = &module.graph;

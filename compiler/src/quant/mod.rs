@@ -5,10 +5,12 @@
 //! function of its inputs alone, in IEEE double precision with the pure-Rust
 //! `libm`, so that every machine derives the same integers.
 
+pub mod border;
 pub mod calibrate;
 pub mod file;
 pub mod multiplier;
 pub mod table;
 
+pub use border::BorderBias;
 pub use multiplier::Multiplier;
 pub use table::{Given, LayerQuant, QTensor, QuantTable};

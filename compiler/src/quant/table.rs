@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Multiplier;
+use super::{BorderBias, Multiplier};
 use crate::ir::{Graph, NodeId, QuantParams, Shape, ValueId};
 
 /// Quantization that the model itself carries (QuantizeLinear / DequantizeLinear).
@@ -42,6 +42,8 @@ pub struct LayerQuant {
     pub bias: Vec<i32>,
     /// Requantization of each output channel.
     pub multipliers: Vec<Multiplier>,
+    /// What pixels near the borders add to the bias: convolutions without groups alone.
+    pub borders: Option<BorderBias>,
 }
 
 /// Every integer that the emitted crate will compute with.

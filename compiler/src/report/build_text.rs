@@ -101,7 +101,7 @@ impl BuildReport {
         for row in &self.unrolled {
             line("unrolled", row.line())?;
         }
-        if let Some(text) = self.dead_channels.text() {
+        for text in self.dead_channels.text() {
             line("dead", text)?;
         }
         line("scales", self.scales_text())

@@ -25,7 +25,7 @@ pub mod unrolled;
 pub use analyze::{AnalyzeReport, LayerRow, Totals};
 pub use build::{BuildReport, FileRow, OutputRow, ScalesRow};
 pub use choices::{ChoiceRow, PassedOver};
-pub use dead_channels::{DeadChannelsRow, DeadLayerRow};
+pub use dead_channels::{BorderRow, DeadChannelsRow, DeadLayerRow, StayingRow};
 pub use memory::{Budgets, Footprint, MemoryUse, OverBudget};
 pub use memory_map::MemoryMap;
 pub use several::{SeveralReport, TogetherRow};

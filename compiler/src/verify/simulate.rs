@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tinyc_runtime::kernels::{
-    add, avg_pool, conv_lanes, conv_tile, conv_window, conv_winograd, conv2d, copy, dense, dense_lanes,
-    dense_tile, depthwise, depthwise_lanes, depthwise_lines, depthwise_quad, depthwise_window, join, lut,
-    max_pool, mul, pool_rows, softmax, sparse,
+    add, avg_pool, conv_lanes, conv_tile, conv_tile_borders, conv_window, conv_window_borders, conv_winograd,
+    conv2d, conv2d_borders, copy, dense, dense_lanes, dense_tile, depthwise, depthwise_lanes,
+    depthwise_lines, depthwise_quad, depthwise_window, join, lut, max_pool, mul, pool_rows, softmax, sparse,
 };
 use tinyc_runtime::rows;
 use tinyc_runtime::view::{Bytes, Consts};
 
-use crate::lower::Kernel;
 use crate::lower::rows::{MOST_UNITS, MOST_WINDOW};
 use crate::lower::sweep::RowOrder;
+use crate::lower::{BorderedConv, Kernel};
 use crate::plan::{ArenaRange, Event, Plan, PlannedCall, RowWork, Step, StepId, Work};
 
 /// The alignment of arena and weights in the emitted crate.
@@ -229,6 +229,7 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
             }
         }
         Kernel::DenseLanes(p) => dense_lanes::run(p, consts, operand(0), output, scratch),
+        Kernel::Bordered(p) => bordered(&p.conv, consts, operand(0), output, scratch),
         Kernel::Sparse(p) => {
             let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
             for oy in 0..p.out_h {
@@ -263,6 +264,45 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
                 let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
                 let to = row(output, oy, p.out_w * p.in_c);
                 avg_pool::step(p, consts, &window, avg_pool::counted_rows(p, oy), to, scratch);
+            }
+        }
+    }
+}
+
+/// One call of a convolution whose biases differ at borders.
+fn bordered(
+    conv: &BorderedConv,
+    consts: Consts<'_>,
+    input: Bytes<'_>,
+    output: Bytes<'_>,
+    scratch: Bytes<'_>,
+) {
+    let rows = |in_row: usize, in_h: usize, kernel: usize, dilation: usize| {
+        Rows::new(input, in_row, in_h, kernel, dilation)
+    };
+    match conv {
+        BorderedConv::Conv2d(p) => {
+            let input = rows(p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
+            for oy in 0..p.out_h {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                let to = row(output, oy, p.out_w * p.out_c);
+                conv2d_borders::step(p, consts, oy, &window, to, scratch);
+            }
+        }
+        BorderedConv::ConvTile(p) => {
+            let input = rows(p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
+            for oy in 0..p.out_h {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                let to = row(output, oy, p.out_w * p.out_c);
+                conv_tile_borders::step(&p.layer(), consts, oy, &window, &[to], scratch);
+            }
+        }
+        BorderedConv::ConvWindow(p) => {
+            let input = rows(p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
+            for oy in 0..p.out_h {
+                let window = input.window(rows::first(oy, p.stride_h, p.pad_top));
+                let to = row(output, oy, p.out_w * p.out_c);
+                conv_window_borders::step(p, consts, oy, &window, &[to], scratch);
             }
         }
     }
@@ -319,6 +359,20 @@ fn by_rows(plan: &Plan, work: &RowWork, units: Range<usize>, arena: &mut [i8], w
         Kernel::ConvLanes(p) => conv_lanes::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
         Kernel::DepthwiseLanes(p) => depthwise_lanes::run_rows(p, consts, input, output, part, scratch),
         Kernel::DenseLanes(_) => unreachable!("it needs whole tensors"),
+        Kernel::Bordered(p) => match &p.conv {
+            BorderedConv::Conv2d(p) => {
+                conv2d_borders::run_rows::<WINDOW>(p, consts, input, output, part, scratch);
+            }
+            BorderedConv::ConvTile(p) => {
+                let layer = p.layer();
+                conv_tile_borders::run_rows::<WINDOW, MOST_UNITS>(
+                    &layer, consts, input, output, part, scratch,
+                );
+            }
+            BorderedConv::ConvWindow(p) => {
+                conv_window_borders::run_rows::<WINDOW, MOST_UNITS>(p, consts, input, output, part, scratch);
+            }
+        },
         Kernel::Sparse(p) => sparse::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
         Kernel::ConvWinograd(p) => conv_winograd::run_rows(p, consts, input, output, part, scratch),
         Kernel::DepthwiseQuad(p) => {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
+pub mod dead;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tinyc::ir::{Def, Graph, NewNode, NodeId, QuantParams, Shape, ValueId};
@@ -100,6 +102,7 @@ impl Net {
         let node = self.node(name, "Conv", Op::Conv(conv), vec![x, constant], shape);
         let real = 1.0 / (74.0 * (taps as f64).sqrt());
         let layer = LayerQuant {
+            borders: None,
             weights: self.codes(weights.elements()).iter().map(|&w| w.max(-127)).collect(),
             weight_scales: vec![0.01; out_c],
             bias: (0..out_c).map(|_| self.rng.next_u32() as i32 % 4096).collect(),
@@ -135,6 +138,7 @@ impl Net {
         let params = self.module.quant.activation(x);
         let output = self.op(name, Op::Dense, &[x, constant], params);
         let layer = LayerQuant {
+            borders: None,
             weights: self.codes(out * features).iter().map(|&w| w.max(-127)).collect(),
             weight_scales: vec![0.01; out],
             bias: vec![100; out],

@@ -1,4 +1,4 @@
-//! Dead rows and columns: N52.
+//! Dead rows and columns: N53.
 
 use tinyc::ir::{NewNode, QuantParams, Shape};
 use tinyc::ops::Op;
@@ -10,7 +10,7 @@ use tinyc::quant::QTensor;
 use super::common::module;
 
 #[test]
-fn n52_rows_that_nobody_reads_are_not_computed() {
+fn n53_rows_that_nobody_reads_are_not_computed() {
     let params = QuantParams::new(1.0, 0);
     let pads = Pads { top: 1, ..Pads::default() };
     // Over 5 rows the windows of two, one row of padding above, start at rows -1, 1, 3.

@@ -98,6 +98,7 @@ fn n19_the_zero_point_is_in_the_bias() {
     for _ in 0..1_000 {
         let weights: Vec<i8> = (0..8).map(|_| random.code()).collect();
         let layer = LayerQuant {
+            borders: None,
             weights: weights.clone(),
             weight_scales: vec![1.0],
             bias: vec![random.int(-(1 << 30), 1 << 30) as i32],
@@ -116,6 +117,7 @@ fn n19_the_zero_point_is_in_the_bias() {
 #[test]
 fn n20_accumulators_are_proven_from_the_weights() {
     let layer = |bias: i32| LayerQuant {
+        borders: None,
         weights: vec![100, -27],
         weight_scales: vec![1.0],
         bias: vec![bias],

@@ -188,6 +188,7 @@ fn convolution(channels: usize) -> (tinyc::Module, NodeId) {
     module.quant.activations.insert(module.graph.inputs[0], params);
     module.quant.activations.insert(output, params);
     let layer = LayerQuant {
+        borders: None,
         weights: vec![127; 9 * channels],
         weight_scales: vec![1.0],
         bias: vec![0],

@@ -28,6 +28,7 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId) -> Result<Lowered, L
     let (pixels, channels) = x.0.split_at(first);
     let elements = expand(&Shape::from(channels), &constants.0[first..]);
     let expanded = LayerQuant {
+        borders: None,
         weights: elements.iter().map(|&e| layer.weights[e]).collect(),
         // Packing does not read them.
         weight_scales: Vec::new(),

@@ -8,7 +8,7 @@ use tinyc_runtime::kernels::{conv2d, depthwise};
 
 use super::Conv;
 use crate::ir::{Graph, NodeId, QuantParams};
-use crate::lower::{Call, Kernel, LowerError, Lowered, Packer};
+use crate::lower::{Bordered, BorderedConv, Call, Kernel, LowerError, Lowered, Packer};
 use crate::quant::{LayerQuant, QuantTable};
 
 /// The runtime's view of the output parameters.
@@ -32,7 +32,9 @@ pub fn fold_zero_point(layer: &LayerQuant, zero_point: i8) -> Result<Vec<i32>, L
             let sum: i64 = weights.iter().map(|&w| i64::from(w)).sum();
             let magnitude: i64 = weights.iter().map(|&w| i64::from(w).abs()).sum();
             let folded = i64::from(bias) - i64::from(zero_point) * sum;
-            let bound = folded.abs() + 128 * magnitude;
+            let corrections = layer.borders.iter().flat_map(|borders| borders.of_channel(channel));
+            let biases = corrections.map(|more| folded + i64::from(more)).chain([folded]);
+            let bound = biases.map(i64::abs).max().unwrap_or(0) + 128 * magnitude;
             if bound > i64::from(i32::MAX) {
                 return Err(LowerError::Accumulator { channel, bound });
             }
@@ -68,7 +70,9 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Resu
     let window = conv.window;
     let pad_code = input.code(f64::from(conv.pad_value));
     let out = out_params(&quant.activation(node.output));
-    let (kernel, consts) = if conv.groups == in_c && graph.shape(node.inputs[1]).channels() == 1 {
+    // With one input channel left, a layer with biases by class is no depthwise one.
+    let depthwise = conv.groups == in_c && layer.borders.is_none();
+    let (kernel, consts) = if depthwise && graph.shape(node.inputs[1]).channels() == 1 {
         let (consts, shifts) = pack(&bias, layer, &taps_first(&layer.weights, out_c));
         let params = depthwise::Params {
             in_h,
@@ -120,7 +124,24 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Resu
         Kernel::Depthwise(p) => depthwise::scratch_bytes(p),
         _ => 0,
     };
-    Ok(Lowered::one(Call { kernel, consts, inputs: vec![node.inputs[0]], scratch_bytes }))
+    let call = Call { kernel, consts, inputs: vec![node.inputs[0]], scratch_bytes };
+    Ok(Lowered::one(with_borders(call, layer)))
+}
+
+/// The call of a layer whose biases may differ at borders: their classes follow the
+/// other constants, and the kernel is told so.
+pub fn with_borders(call: Call, layer: &LayerQuant) -> Call {
+    let Some(borders) = &layer.borders else { return call };
+    let pixels = borders.pixels();
+    let conv = match call.kernel {
+        Kernel::Conv2d(p) => BorderedConv::Conv2d(p),
+        Kernel::ConvTile(p) => BorderedConv::ConvTile(p),
+        Kernel::ConvWindow(p) => BorderedConv::ConvWindow(p),
+        other => unreachable!("tinyc bug: {other:?} has no borders"),
+    };
+    let mut consts = Packer::new().bytes(call.consts).align4().finish();
+    consts.extend(borders.pack());
+    Call { kernel: Kernel::Bordered(Bordered { conv, pixels }), consts, ..call }
 }
 
 /// `[channels][taps]` to `[taps][channels]`.

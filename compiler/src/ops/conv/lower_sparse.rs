@@ -21,7 +21,7 @@ pub fn lower(
     id: NodeId,
     conv: &Conv,
 ) -> Result<Option<Lowered>, LowerError> {
-    if conv.groups != 1 {
+    if conv.groups != 1 || quant.layer(id).borders.is_some() {
         return Ok(None);
     }
     let node = graph.node(id);

@@ -10,7 +10,7 @@ use tinyc_runtime::kernels::conv_tile::{self, Gather};
 use tinyc_runtime::kernels::{depthwise_lines, depthwise_quad};
 
 use super::Conv;
-use super::lower::{fold_zero_point, out_params};
+use super::lower::{fold_zero_point, out_params, with_borders};
 use super::pack_blocks::{pack_blocks, pack_fours};
 use crate::ir::{Graph, NodeId};
 use crate::lower::{Call, Kernel, LowerError, Lowered};
@@ -81,7 +81,7 @@ fn tile(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Op
     };
     // Both pixels of a pair are read before one is written.
     let in_place = params.pointwise() && in_c == out_c;
-    Ok(Some(Lowered::one(call).in_place_of(in_place.then_some(0))))
+    Ok(Some(Lowered::one(with_borders(call, layer)).in_place_of(in_place.then_some(0))))
 }
 
 /// Bytes of scratch that a strip of pairs may take, where one pair takes no more.

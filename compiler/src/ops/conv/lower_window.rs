@@ -8,7 +8,7 @@
 use tinyc_runtime::kernels::{conv_window, depthwise_window};
 
 use super::Conv;
-use super::lower::{fold_zero_point, out_params, pack, taps_first};
+use super::lower::{fold_zero_point, out_params, pack, taps_first, with_borders};
 use crate::ir::{Graph, NodeId};
 use crate::lower::{Call, Kernel, LowerError, Lowered};
 use crate::quant::QuantTable;
@@ -31,7 +31,7 @@ pub fn lower(
     let [out_h, out_w, out_c] =
         graph.shape(node.output).hwc().expect("verified: convolution output is [1, H, W, C]");
     let window = conv.window;
-    let depthwise = conv.groups == in_c && out_c == in_c;
+    let depthwise = conv.groups == in_c && out_c == in_c && layer.borders.is_none();
     // Sums of two products must fit 16 bits.
     if !depthwise && (conv.groups != 1 || layer.weights.contains(&i8::MIN)) {
         return Ok(None);
@@ -88,7 +88,7 @@ pub fn lower(
     // Both pixels of a pair are read before one is written.
     let in_place = params.pointwise() && in_c == out_c;
     let call = Call { kernel: Kernel::ConvWindow(params), consts, inputs, scratch_bytes };
-    Ok(Some(Lowered::one(call).in_place_of(in_place.then_some(0))))
+    Ok(Some(Lowered::one(with_borders(call, layer)).in_place_of(in_place.then_some(0))))
 }
 
 /// `[channels][taps]` to `[blocks][taps][4 channels]`, the last block filled up

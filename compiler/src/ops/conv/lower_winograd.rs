@@ -84,6 +84,7 @@ pub fn lower(
     let window = conv.window;
     let out = out_params(&quant.activation(node.output));
     let serves = conv.groups == 1
+        && layer.borders.is_none()
         && window.kernel == [3, 3]
         && window.stride == [1, 1]
         && window.dilation == [1, 1]

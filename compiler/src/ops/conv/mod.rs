@@ -142,8 +142,9 @@ pub fn reference(
     let mut codes = Vec::with_capacity(out_shape.elements());
     for oy in 0..out_h {
         for ox in 0..out_w {
+            let border = layer.borders.as_ref().and_then(|borders| borders.at(oy, ox));
             for oc in 0..out_c {
-                let mut acc = i64::from(layer.bias[oc]);
+                let mut acc = i64::from(layer.bias[oc]) + border.map_or(0, |more| i64::from(more[oc]));
                 for ky in 0..window.kernel[0] {
                     for kx in 0..window.kernel[1] {
                         let y =

@@ -9,13 +9,16 @@
 //! A layer needs an input channel if a weight for it is not zero, unless the
 //! channel is always one code that the layer's bias can take over: a code that also
 //! holds in the padding, or a layer without padding. A channel whose constant
-//! differs from the padding adds something else at borders than inside, and stays.
+//! differs from the padding, or from one class of pixels to another, adds something else
+//! at borders than inside: it is taken over by layers that may have a bias for each
+//! class (`bordered`), and stays where a reader may not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::ranges::{Ranges, borders};
+use super::classes::{Known, position, size_of};
 use crate::ir::{Graph, NodeId, ValueId};
 use crate::ops::Op;
+use crate::ops::conv::Conv;
 use crate::quant::{LayerQuant, QuantTable};
 
 /// For each activation, whether each channel stays.
@@ -33,14 +36,15 @@ enum Rule<'a> {
     Layer { layer: &'a LayerQuant, foldable: Vec<bool> },
 }
 
-/// Decides for a whole graph.
-pub fn of(graph: &Graph, quant: &QuantTable, ranges: &Ranges) -> Kept {
-    let mut kept: Kept = ranges.iter().map(|(&v, channels)| (v, vec![false; channels.len()])).collect();
+/// Decides for a whole graph; the layers of `bordered` may have biases by class.
+pub fn of(graph: &Graph, quant: &QuantTable, known: &Known, bordered: &BTreeSet<NodeId>) -> Kept {
+    let mut kept: Kept =
+        known.ranges().iter().map(|(&v, channels)| (v, vec![false; channels.len()])).collect();
     for port in graph.inputs.iter().chain(&graph.outputs) {
         kept.entry(*port).or_default().fill(true);
     }
     let rules: Vec<(NodeId, Rule<'_>)> =
-        graph.order().iter().map(|&id| (id, rule(graph, quant, ranges, id))).collect();
+        graph.order().iter().map(|&id| (id, rule(graph, quant, known, id, bordered.contains(&id)))).collect();
     loop {
         // Readers come after what they read, so that one round backwards settles most.
         while rules
@@ -97,7 +101,7 @@ fn apply(graph: &Graph, id: NodeId, rule: &Rule<'_>, kept: &mut Kept) -> bool {
     changed
 }
 
-fn rule<'a>(graph: &Graph, quant: &'a QuantTable, ranges: &Ranges, id: NodeId) -> Rule<'a> {
+fn rule<'a>(graph: &Graph, quant: &'a QuantTable, known: &Known, id: NodeId, bordered: bool) -> Rule<'a> {
     let node = graph.node(id);
     let input = node.inputs[0];
     let channels = |value: ValueId| graph.shape(value).channels();
@@ -105,16 +109,17 @@ fn rule<'a>(graph: &Graph, quant: &'a QuantTable, ranges: &Ranges, id: NodeId) -
     let straight = |value: ValueId| (0..to).map(move |c| (value, c, c));
     match &node.op {
         Op::Conv(conv) if conv.groups == 1 => {
-            let given = quant.activation(input);
-            let hw = |value: ValueId| graph.shape(value).hwc().map_or([1, 1], |[h, w, _]| [h, w]);
-            let (size, out) = (hw(input), hw(node.output));
-            let reads_padding = (0..2).any(|axis| {
-                borders(&conv.window, axis, size[axis], out[axis]).iter().flatten().any(|inside| !inside)
-            });
-            let pad = reads_padding.then(|| given.code(f64::from(conv.pad_value)));
-            layer_rule(quant.layer(id), ranges, input, pad)
+            let pad = quant.activation(input).code(f64::from(conv.pad_value));
+            let pad = reads_padding(graph, id, conv).then_some(pad);
+            let classes = known.grid(graph, input).behind(
+                &conv.window,
+                size_of(graph.shape(input)),
+                size_of(graph.shape(node.output)),
+            );
+            let bordered = bordered && classes.counts().iter().product::<usize>() <= known.most;
+            layer_rule(quant.layer(id), known, input, pad, bordered)
         }
-        Op::Dense => layer_rule(quant.layer(id), ranges, input, None),
+        Op::Dense => layer_rule(quant.layer(id), known, input, None, false),
         Op::Conv(conv) if conv.groups == from => {
             Rule::Ties((0..to).map(|c| (input, c / (to / from), c)).collect())
         }
@@ -143,15 +148,39 @@ fn rule<'a>(graph: &Graph, quant: &'a QuantTable, ranges: &Ranges, id: NodeId) -
     }
 }
 
+/// Whether a window reaches out of its input.
+fn reads_padding(graph: &Graph, id: NodeId, conv: &Conv) -> bool {
+    let node = graph.node(id);
+    let [size, out] = [node.inputs[0], node.output].map(|value| size_of(graph.shape(value)));
+    let outside = |axis: usize, at: usize| {
+        (0..conv.window.kernel[axis]).any(|tap| position(&conv.window, axis, at, tap, size[axis]).is_none())
+    };
+    (0..2).any(|axis| (0..out[axis]).any(|at| outside(axis, at)))
+}
+
 /// The rule of a layer in which every output channel may read every input channel;
-/// `pad` is the code that it reads outside its input, if it does.
-fn layer_rule<'a>(layer: &'a LayerQuant, ranges: &Ranges, input: ValueId, pad: Option<i8>) -> Rule<'a> {
-    let rows = layer.weights.chunks(layer.weights.len() / layer.bias.len());
-    // Whatever is folded, the bias stays an int32.
-    let room = rows.zip(&layer.bias).all(|(row, &bias)| {
-        let sum: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
-        i64::from(bias).abs() + 255 * sum <= i64::from(i32::MAX)
-    });
-    let foldable = |code: Option<i8>| room && code.is_some() && pad.is_none_or(|pad| code == Some(pad));
-    Rule::Layer { layer, foldable: ranges[&input].iter().map(|r| foldable(r.constant())).collect() }
+/// `pad` is the code that it reads outside its input, if it does; `bordered` is whether
+/// it may have a bias for each class of pixels.
+fn layer_rule<'a>(
+    layer: &'a LayerQuant,
+    known: &Known,
+    input: ValueId,
+    pad: Option<i8>,
+    bordered: bool,
+) -> Rule<'a> {
+    // Whatever is folded, the bias stays an int32, and so does the difference of two.
+    let room = |reach: i64| {
+        let rows = layer.weights.chunks(layer.weights.len() / layer.bias.len());
+        rows.zip(&layer.bias).all(|(row, &bias)| {
+            let sum: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
+            i64::from(bias).abs() + reach * sum <= i64::from(i32::MAX)
+        })
+    };
+    let (room, bordered) = (room(255), bordered && room(2 * 255));
+    let foldable = |(channel, code): (usize, Option<i8>)| {
+        let even = room && code.is_some() && pad.is_none_or(|pad| code == Some(pad));
+        even || (bordered && known.is_known(input, channel))
+    };
+    let codes = known.ranges()[&input].iter().map(|range| range.constant());
+    Rule::Layer { layer, foldable: codes.enumerate().map(foldable).collect() }
 }

@@ -1,7 +1,7 @@
 //! Which codes each channel can take, for any input at all.
 //!
-//! In: a quantized graph. Out: [`Ranges`], for every activation one [`Range`] for
-//! each index of its last dimension. Invariant: no input makes a channel leave its
+//! In: a node and the ranges of its operands. Out: one [`Range`] for each index of its
+//! output's last dimension. Invariant: no input makes a channel leave its
 //! range; a range of one code is exactly that code at every position.
 //! Bounds are exact for one layer whose inputs vary independently: accumulators are
 //! bounded tap by tap from the actual weights, border by border, and requantization
@@ -24,9 +24,11 @@ pub struct Range {
 }
 
 impl Range {
-    const ANY: Range = Range { lo: i8::MIN, hi: i8::MAX };
+    /// Any code.
+    pub const ANY: Range = Range { lo: i8::MIN, hi: i8::MAX };
 
-    fn one(code: i8) -> Range {
+    /// One code.
+    pub fn one(code: i8) -> Range {
         Range { lo: code, hi: code }
     }
 
@@ -44,24 +46,11 @@ impl Range {
     }
 }
 
-/// The ranges of every activation's channels.
+/// The ranges of every activation's channels (indices of its last dimension).
 pub type Ranges = BTreeMap<ValueId, Vec<Range>>;
 
-/// Bounds every activation.
-pub fn of(graph: &Graph, quant: &QuantTable) -> Ranges {
-    let mut ranges = Ranges::new();
-    for &input in &graph.inputs {
-        // The caller writes codes as it likes.
-        ranges.insert(input, vec![Range::ANY; graph.shape(input).channels()]);
-    }
-    for &id in graph.order() {
-        let result = node(graph, quant, id, &ranges);
-        ranges.insert(graph.node(id).output, result);
-    }
-    ranges
-}
-
-fn node(graph: &Graph, quant: &QuantTable, id: NodeId, ranges: &Ranges) -> Vec<Range> {
+/// Bounds the output of a node whose operands are bounded.
+pub fn node(graph: &Graph, quant: &QuantTable, id: NodeId, ranges: &Ranges) -> Vec<Range> {
     let node = graph.node(id);
     let (input, shape) = (node.inputs[0], graph.shape(node.output));
     let (x, x_shape) = (&ranges[&input], graph.shape(input));
@@ -120,14 +109,14 @@ fn joined(a: &[Range], b: &[Range]) -> Vec<Range> {
 }
 
 /// The smallest and largest `(q - zero_point) * w` of a range of codes.
-fn product(range: Range, zero_point: i8, weight: i8) -> [i64; 2] {
+pub fn product(range: Range, zero_point: i8, weight: i8) -> [i64; 2] {
     let ends = [range.lo, range.hi].map(|q| (i64::from(q) - i64::from(zero_point)) * i64::from(weight));
     [ends[0].min(ends[1]), ends[0].max(ends[1])]
 }
 
 /// The distinct kinds of windows along an axis (0: rows, 1: columns): which of a
 /// window's taps lie inside the input.
-pub fn borders(window: &Window, axis: usize, size: usize, out: usize) -> BTreeSet<Vec<bool>> {
+fn borders(window: &Window, axis: usize, size: usize, out: usize) -> BTreeSet<Vec<bool>> {
     let lead = [window.pads.top, window.pads.left][axis];
     let inside = |o: usize, k: usize| {
         let at = o * window.stride[axis] + k * window.dilation[axis];
@@ -259,7 +248,7 @@ fn pooled(
 
 /// Sums, differences and products are monotone in each operand, so that their ends
 /// are among those of the operands' ends.
-fn combined(op: binary::Binary, ranges: [Range; 2], params: [QuantParams; 2], out: QuantParams) -> Range {
+pub fn combined(op: binary::Binary, ranges: [Range; 2], params: [QuantParams; 2], out: QuantParams) -> Range {
     let tensor = |code: i8, params: QuantParams| QTensor { shape: Shape(vec![1]), codes: vec![code], params };
     let [a, b] = ranges;
     let ends = [a.lo, a.hi].into_iter().flat_map(|a| [b.lo, b.hi].map(|b| (a, b)));

@@ -214,7 +214,7 @@ fn strips(style: Style) -> &'static [usize] {
 fn units(problem: &Problem, style: Style) -> Vec<usize> {
     let of = |kind: &Kind| match kind {
         Kind::Rows(form, kernel) => {
-            let wanted = match (style, kernel) {
+            let wanted = match (style, &kernel.even()) {
                 (Style::Exact { rows }, Kernel::ConvWinograd(p)) => rows.max(p.tile_h),
                 (Style::Exact { rows }, _) => rows,
                 (_, Kernel::ConvWinograd(p)) => p.tile_h,

@@ -72,7 +72,10 @@ pub fn longer_strips(
     let mut way = candidate.way.clone();
     let mut changed = false;
     for (step, room) in room.into_iter().enumerate().filter(|(_, room)| *room < usize::MAX) {
-        let Some(driven @ Kernel::ConvTile(_)) = way.driven[step] else { continue };
+        let Some(driven) = way.driven[step] else { continue };
+        if !matches!(driven.even(), Kernel::ConvTile(_)) {
+            continue;
+        }
         let units = way.units[step];
         let own: usize = way.scratch[step].iter().sum();
         let longer = driven.for_steps(units, own + room);
