@@ -44,7 +44,10 @@ sources! {
     "arch/dsp_depthwise.rs" needs ["arch/dsp_keep.rs", "arch/dsp_pairs.rs", "arch/portable.rs"],
     "arch/dsp_elementwise.rs" needs ["arch/portable.rs", "requant.rs", "view.rs"],
     "arch/dsp_keep.rs" needs [],
-    "arch/dsp_lines.rs" needs ["arch/dsp_keep.rs", "arch/portable_lines.rs", "view.rs"],
+    "arch/dsp_lines.rs" needs [
+        "arch/dsp_keep.rs", "arch/dsp_lines_open.rs", "arch/portable_lines.rs", "view.rs"
+    ],
+    "arch/dsp_lines_open.rs" needs [],
     "arch/dsp_pairs.rs" needs ["arch/dsp_keep.rs", "arch/portable.rs", "view.rs"],
     "arch/dsp_pool.rs" needs ["view.rs"],
     "arch/dsp_row.rs" needs ["arch/portable.rs", "view.rs"],

@@ -23,6 +23,8 @@ pub mod dsp_keep;
 #[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_lines;
 #[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
+pub mod dsp_lines_open;
+#[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_pairs;
 #[cfg(any(feature = "cortex_m_dsp", feature = "mve"))]
 pub mod dsp_pool;
