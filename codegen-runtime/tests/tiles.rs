@@ -363,15 +363,15 @@ fn depthwise_quad_equals_plain_loops() {
         let got = guarded(&input, h.out * w.out * channels, |input, output| {
             let scratch = Bytes::from_mut(&mut scratch.0[..scratch_len]);
             if back {
-                depthwise_quad::run_back::<3>(&p, blob.consts(), input, output, scratch);
+                depthwise_quad::run_back::<3>(&p.layer(), blob.consts(), input, output, scratch);
             } else {
-                depthwise_quad::run::<3>(&p, blob.consts(), input, output, scratch);
+                depthwise_quad::run::<3>(&p.layer(), blob.consts(), input, output, scratch);
             }
         });
         let rows = (h.out, h.out, w.out * channels);
         let rows = guarded_rows([(&input, h.size)], rows, scratch_len, |[input], output, part, scratch| {
             for y in part.0..part.0 + part.1 {
-                depthwise_quad::run_rows(&p, blob.consts(), input, output, (y, 1), scratch);
+                depthwise_quad::run_rows(&p.layer(), blob.consts(), input, output, (y, 1), scratch);
             }
         });
         assert_eq!(rows, got, "{p:?}");

@@ -118,6 +118,30 @@ impl Kernel {
             other => *other,
         }
     }
+
+    /// The kernel for whole tensors, whose rows follow each other: a mean of all pixels
+    /// has a single row of them.
+    #[must_use]
+    pub fn whole(self) -> Kernel {
+        match self {
+            Kernel::AvgPool(p)
+                if [p.out_h, p.out_w] == [1, 1]
+                    && [p.kernel_h, p.kernel_w] == [p.in_h, p.in_w]
+                    && [p.dilation_h, p.dilation_w] == [1, 1]
+                    && [p.pad_top, p.pad_left, p.pad_bottom, p.pad_right] == [0; 4] =>
+            {
+                let pixels = p.in_h * p.in_w;
+                Kernel::AvgPool(avg_pool::Params {
+                    in_h: 1,
+                    in_w: pixels,
+                    kernel_h: 1,
+                    kernel_w: pixels,
+                    ..p
+                })
+            }
+            _ => self,
+        }
+    }
 }
 
 /// Which kernels a machine runs best. All sets give the same bytes.
@@ -140,7 +164,7 @@ pub struct Call {
     /// Which kernel, with what parameters.
     pub kernel: Kernel,
     /// Constants in flash, in the order in which the kernel reads them.
-    pub consts: Vec<u8>,
+    pub consts: Constants,
     /// The activations that it reads.
     pub inputs: Vec<ValueId>,
     /// Private bytes within the arena while it runs.
@@ -217,9 +241,32 @@ pub enum LowerError {
     Limit(String),
 }
 
+/// Constants of a call: bytes, and what part of them is no weight.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Constants {
+    bytes: Vec<u8>,
+    table_bytes: usize,
+}
+
+impl Constants {
+    /// Bytes of multipliers, shifts and tables among them; the rest are weights and
+    /// biases, with what fills them up.
+    pub fn table_bytes(&self) -> usize {
+        self.table_bytes
+    }
+}
+
+impl std::ops::Deref for Constants {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Packs constants: values are appended little-endian, in the order of reading.
 #[derive(Debug, Default)]
-pub struct Packer(Vec<u8>);
+pub struct Packer(Constants);
 
 impl Packer {
     /// An empty blob.
@@ -227,17 +274,14 @@ impl Packer {
         Packer::default()
     }
 
-    /// Appends 32-bit words.
-    pub fn i32s(mut self, words: impl IntoIterator<Item = i32>) -> Self {
-        for word in words {
-            self.0.extend_from_slice(&word.to_le_bytes());
-        }
-        self
+    /// Appends biases.
+    pub fn biases(self, words: impl IntoIterator<Item = i32>) -> Self {
+        self.bytes(words.into_iter().flat_map(i32::to_le_bytes))
     }
 
-    /// Appends bytes.
+    /// Appends bytes of weights.
     pub fn bytes(mut self, bytes: impl IntoIterator<Item = u8>) -> Self {
-        self.0.extend(bytes);
+        self.0.bytes.extend(bytes);
         self
     }
 
@@ -246,16 +290,28 @@ impl Packer {
         self.bytes(codes.iter().map(|&c| c as u8))
     }
 
-    /// Pads with zeros to a multiple of 4 bytes.
-    pub fn align4(mut self) -> Self {
-        while !self.0.len().is_multiple_of(4) {
-            self.0.push(0);
-        }
+    /// Appends multipliers of channels, or other words that are no weights.
+    pub fn multipliers(self, words: impl IntoIterator<Item = i32>) -> Self {
+        self.table(words.into_iter().flat_map(i32::to_le_bytes))
+    }
+
+    /// Appends shifts of channels, with zeros up to a multiple of 4 bytes.
+    pub fn shifts(self, shifts: impl IntoIterator<Item = u8>) -> Self {
+        let packer = self.table(shifts);
+        let fill = packer.0.len().next_multiple_of(4) - packer.0.len();
+        packer.table(std::iter::repeat_n(0, fill))
+    }
+
+    /// Appends bytes that are no weights.
+    pub fn table(mut self, bytes: impl IntoIterator<Item = u8>) -> Self {
+        let before = self.0.bytes.len();
+        self.0.bytes.extend(bytes);
+        self.0.table_bytes += self.0.bytes.len() - before;
         self
     }
 
     /// The blob.
-    pub fn finish(self) -> Vec<u8> {
+    pub fn finish(self) -> Constants {
         self.0
     }
 }

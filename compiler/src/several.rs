@@ -181,10 +181,10 @@ fn too_large(members: &[Member], target: &Target, budgets: &Budgets) -> SeveralE
         .map(|m| format!("{} {}", m.name, format_bytes(m.compiled.plan.weights.len() as u64)))
         .collect();
     let mut message = format!(
-        "the models do not fit {} together: '{name}' does not fit behind those before it\n  flash: {} (weights {}: {}; code about {}), {} offers {}",
+        "the models do not fit {} together: '{name}' does not fit behind those before it\n  flash: {} (weights and tables {}: {}; code about {}), {} offers {}",
         target.name,
         format_bytes(need.flash_bytes()),
-        format_bytes(need.weights_bytes),
+        format_bytes(need.weights_bytes + need.tables_bytes),
         each.join(", "),
         format_bytes(need.code_bytes),
         target.name,

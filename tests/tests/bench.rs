@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tinyc::bench::compare::{Comparison, Older};
 use tinyc::bench::timing::time;
-use tinyc::bench::{BenchReport, bench};
+use tinyc::bench::{BenchReport, LayerRow, bench};
 use tinyc::compile::{CompileOptions, Silent, compile};
 use tinyc::plan::strategy::Strategy;
 use tinyc::target::{Core as Chip, Target, Timing, TimingTable};
 use tinyc::verify::counting::Counted;
+use tinyc::verify::elf::Elf;
 use tinyc::verify::emulator::{Core, Firmware, FirmwareOptions};
 use tinyc::verify::error::VerifyError;
 use tinyc::verify::harness::{CrateRef, Tools};
+use tinyc::verify::validate::emit;
 use tinyc_tests::needs;
 
 /// Three layers in assembly that every core of its kind runs, and one buffer.
@@ -396,6 +398,35 @@ fn chips_without_a_table_or_wait_states_say_so() {
     }
 }
 
+/// Code, weights and the rest are all of the firmware's sections, and the weights are
+/// those of the plan.
+#[test]
+fn flash_adds_up_to_the_sections_of_the_firmware() {
+    if !needs::emulator(Core::M4) {
+        return;
+    }
+    let target = Target::lookup("stm32f411").unwrap();
+    let compile_options = CompileOptions { kernels: target.arch.kernels(), ..CompileOptions::default() };
+    let compiled = compile(&fixture(), &compile_options, &Silent, &mut |_, _| {}).unwrap();
+    let report = bench(&compiled, &target, None, &options(), &Silent).unwrap();
+    let emitted = emit(&compiled, &target, &options().work_dir).unwrap();
+    let firmware = Firmware::build(&emitted, Core::M4, options()).unwrap();
+    let elf = Elf::parse(&std::fs::read(firmware.elf()).unwrap()).unwrap();
+    let flash = report.flash_bytes;
+    assert_eq!(flash.code, u64::from(elf.section_bytes(".text")));
+    let constants = u64::from(elf.section_bytes(".rodata")) + u64::from(elf.section_bytes(".data"));
+    assert_eq!(flash.weights + flash.other, constants);
+    let linked = elf.symbols.iter().find(|symbol| symbol.name.contains("WEIGHTS")).unwrap();
+    let stored = compiled.plan.weights.len() as u64;
+    assert_eq!(u64::from(linked.bytes), stored.next_multiple_of(16));
+    assert_eq!(flash.weights + report.tables_bytes, stored);
+    // One byte a weight, four a bias, and what fills up blocks of four.
+    assert!(report.parameters_bytes <= flash.weights && report.weights_ratio.unwrap() < 1.2, "{report}");
+    let layers = |of: fn(&LayerRow) -> u64| report.layers.iter().map(of).sum::<u64>();
+    assert_eq!(layers(|layer| layer.tables_bytes), report.tables_bytes);
+    assert!(layers(|layer| layer.weights_bytes).abs_diff(flash.weights) < 16 * report.layers.len() as u64);
+}
+
 #[test]
 fn a_report_compares_with_an_older_one() {
     if !needs::emulator(Core::M4) {
@@ -418,6 +449,17 @@ fn a_report_compares_with_an_older_one() {
     let last = comparison.layers.last().unwrap();
     assert_eq!((last.name.as_str(), last.change.old, last.change.new), ("gone", Some(2 * first), None));
     assert_eq!(comparison.total.old, Some(report.cycles.unwrap() + first));
+    assert!(!comparison.tables_as_weights);
+    assert_eq!((comparison.code_bytes.ratio, comparison.weights_bytes.ratio), (Some(1.0), Some(1.0)));
+    // One from before tables were told from weights counts them as such.
+    json.as_object_mut().unwrap().remove("tables_bytes");
+    json["flash_bytes"]["weights"] = (report.flash_bytes.weights + report.tables_bytes).into();
+    json["flash_bytes"]["other"] = (report.flash_bytes.other - report.tables_bytes).into();
+    let before = Comparison::new(&Older::parse(&json.to_string()).unwrap(), &report);
+    assert!(before.tables_as_weights && report.tables_bytes > 0);
+    assert_eq!((before.code_bytes.ratio, before.weights_bytes.ratio), (Some(1.0), Some(1.0)));
+    let text = BenchReport { comparison: Some(before), ..report.clone() }.to_string();
+    assert!(text.contains("older report counts multipliers and tables as weights"), "{text}");
     let text = BenchReport { comparison: Some(comparison), ..report }.to_string();
     assert!(text.contains("new / old") && text.contains("0.5000"), "{text}");
     assert!(Older::parse("{}").is_err());

@@ -8,6 +8,7 @@ fn need(weights_bytes: u64, arena_bytes: u64) -> Footprint {
     let peak_step = Some("conv_3".to_owned());
     Footprint {
         weights_bytes,
+        tables_bytes: 0,
         code_bytes: 10_000,
         arena_bytes,
         smallest_bytes: arena_bytes,
@@ -55,7 +56,7 @@ fn a_budget_that_can_be_raised_is_named() {
     let budgets = Budgets { flash: Budget::from_bytes(5_000).expect("bytes"), ram: Budget::default() };
     let error = check(&need(2_000, 10), &chip("stm32f411"), &budgets, Target::builtin());
     let text = error.expect_err("over").to_string();
-    assert!(text.contains("flash: 12,000 B (weights 2,000 B, code about 10,000 B)"), "{text}");
+    assert!(text.contains("flash: 12,000 B (weights 2,000 B, tables 0 B, code about 10,000 B)"), "{text}");
     assert!(text.contains("raise --budget-flash,"), "{text}");
     // A budget in bytes is the same on every chip.
     assert!(text.contains("no target that tinyc knows"), "{text}");

@@ -10,14 +10,16 @@ use mutants::{destroys, moved};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tinyc::ir::{NodeId, QuantParams, Shape, ValueId};
-use tinyc::lower::{Call, Kernel, KernelSet, LowerError, Lowered};
+use tinyc::lower::{Call, Constants, Kernel, KernelSet, LowerError, Lowered, Packer};
 use tinyc::ops::Op;
 use tinyc::ops::binary::Binary;
 use tinyc::ops::unary::Function;
 use tinyc::plan::arena::{Block, lower_bound, pack};
 use tinyc::plan::family::family;
 use tinyc::plan::verify::{replay, verify};
-use tinyc::plan::{ArenaRange, Buffer, BufferKind, Plan, PlanError, StepId, Time, assemble, plan, plan_with};
+use tinyc::plan::{
+    ArenaRange, Buffer, BufferKind, Plan, PlanError, PlannedCall, StepId, Time, assemble, plan, plan_with,
+};
 use tinyc::verify::{reference, simulate::Simulator};
 use tinyc_runtime::kernels::{copy, lut};
 
@@ -187,6 +189,45 @@ fn equal_constants_are_stored_once() {
     assert_eq!(ranges[0], ranges[1]);
     // Two channels: bias and multiplier of 4 bytes each, 18 weights each.
     assert_eq!(plan.weights.len(), 2 * (4 + 4 + 18));
+    assert_eq!(plan.table_bytes, 2 * 4);
+}
+
+/// Bytes that are neither weights nor biases, as the kernels' documents say: a multiplier
+/// for each channel, of those that fill up a block too, shifts if there are any, tables.
+fn tables_of(call: &PlannedCall) -> usize {
+    let channels = |channels: usize, stored: usize, shifts: bool| {
+        4 * stored + if shifts { channels.next_multiple_of(4) } else { 0 }
+    };
+    let blocks = |n: usize, shifts| channels(n, n.next_multiple_of(4), shifts);
+    match &call.kernel {
+        Kernel::Conv2d(p) => channels(p.out_c, p.out_c, p.shifts),
+        Kernel::Depthwise(p) => channels(p.out_c, p.out_c, p.shifts),
+        Kernel::Dense(p) => channels(p.out_features, p.out_features, p.shifts),
+        Kernel::ConvTile(p) => blocks(p.out_c, p.shifts),
+        Kernel::DenseTile(p) => blocks(p.out_features, p.shifts),
+        Kernel::DepthwiseQuad(p) => blocks(p.channels, false),
+        Kernel::DepthwiseLines(p) => blocks(p.channels, false),
+        Kernel::AvgPool(_) | Kernel::Lut(_) | Kernel::Softmax(_) => call.consts.bytes,
+        Kernel::Add(_) | Kernel::Mul(_) | Kernel::MaxPool(_) | Kernel::Copy(_) | Kernel::Join(_) => 0,
+        other => panic!("{other:?} is not in these nets"),
+    }
+}
+
+#[test]
+fn constants_are_told_apart() {
+    for net in [branches(), zoo()] {
+        let plan = plan(&net.module).unwrap();
+        let mut ranges = BTreeSet::new();
+        for call in plan.steps.iter().flat_map(|step| step.work.calls()) {
+            assert_eq!(call.consts.table_bytes, tables_of(call), "{:?}", call.kernel);
+            ranges.insert(call.consts);
+        }
+        assert_eq!(plan.table_bytes, ranges.iter().map(|range| range.table_bytes).sum::<usize>());
+        // What is neither a table nor filled up is weights, a byte each, and biases of four.
+        let trained = tinyc::report::build::parameters_bytes(&net.module) as usize;
+        let aligned = 15 * ranges.len();
+        assert!((trained..=trained + aligned).contains(&(plan.weights.len() - plan.table_bytes)));
+    }
 }
 
 #[test]
@@ -210,7 +251,7 @@ fn increment(net: &mut Net, name: &str, x: ValueId) -> ((NodeId, Lowered), Value
     let shape = net.module.graph.shape(x).clone();
     let len = shape.elements();
     let id = net.node(name, "Increment", Op::Unary(vec![]), vec![x], shape);
-    let consts = (0..=255u8).map(|q| q.wrapping_add(1)).collect();
+    let consts = Packer::new().table((0..=255u8).map(|q| q.wrapping_add(1))).finish();
     let call = Call { kernel: Kernel::Lut(lut::Params { len }), consts, inputs: vec![x], scratch_bytes: 0 };
     ((id, Lowered { calls: vec![call], in_place: vec![0] }), net.out(id))
 }
@@ -347,8 +388,12 @@ fn a_part_that_nobody_writes_is_caught() {
         fill_code: 0,
         out_len: 8,
     };
-    let call =
-        |params| Call { kernel: Kernel::Copy(params), consts: vec![], inputs: vec![x], scratch_bytes: 0 };
+    let call = |params| Call {
+        kernel: Kernel::Copy(params),
+        consts: Constants::default(),
+        inputs: vec![x],
+        scratch_bytes: 0,
+    };
     net.output(net.out(id));
     let error = assemble(&net.module, vec![(id, Lowered::one(call(params)))]).unwrap_err();
     assert!(error.to_string().contains("(7)"), "{error}");
@@ -382,6 +427,7 @@ fn tile_kernels_equal_the_references() {
         verify(&plan).unwrap();
         for call in plan.steps.iter().flat_map(|step| step.work.calls()) {
             kernels.insert(family(&call.kernel).name);
+            assert_eq!(call.consts.table_bytes, tables_of(call), "{:?}", call.kernel);
         }
         let mut simulator = Simulator::new(&plan);
         let sample = net.sample();

@@ -62,24 +62,26 @@ impl<const WORDS: usize> PixelSums<WORDS> {
         }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn empty(&mut self) {
-        for (sums, lanes) in self.sums.iter_mut().zip(&mut self.lanes) {
+        let mut word = 0;
+        while let (Some(sums), Some(lanes)) = (self.sums.get_mut(word), self.lanes.get_mut(word)) {
             let [even, odd] = *lanes;
             let sum = [even as i16 as i32, odd as i16 as i32, even >> 16, odd >> 16];
             for (total, sum) in sums.iter_mut().zip(sum) {
                 *total = total.wrapping_add(sum);
             }
             *lanes = [0; 2];
+            word = super::opaque_count(word + 1);
         }
         self.room = LANE_PIXELS;
     }
 
     /// See [`super::portable::PixelSums::finish`].
     #[inline(always)]
-    pub fn finish(mut self) -> [[i32; 4]; WORDS] {
+    pub fn finish(&mut self) -> &[[i32; 4]; WORDS] {
         self.empty();
-        self.sums
+        &self.sums
     }
 }
 

@@ -81,8 +81,8 @@ impl<const WORDS: usize> PixelSums<WORDS> {
 
     /// The sums of each four channels.
     #[inline(always)]
-    pub fn finish(self) -> [[i32; 4]; WORDS] {
-        self.0
+    pub fn finish(&mut self) -> &[[i32; 4]; WORDS] {
+        &self.0
     }
 }
 

@@ -153,7 +153,11 @@ pub fn step(
     out: Bytes<'_>,
     _scratch: Bytes<'_>,
 ) {
-    let rows_inside = rows.iter().flatten().count();
+    let (mut rows_inside, mut index) = (0, 0);
+    while let Some(row) = rows.get(index) {
+        rows_inside += usize::from(row.is_some());
+        index = arch::opaque_count(index + 1);
+    }
     for ox in 0..p.out_w {
         let first = rows::first(ox, p.stride_w, p.pad_left);
         let taps = rows::taps(first, p.dilation_w, p.kernel_w, p.in_w);
@@ -163,15 +167,15 @@ pub fn step(
         while c < p.in_c && p.in_c >= 4 * POOL_WORDS {
             // The last ones may be among those before.
             average::<POOL_WORDS>(p, rows, taps, mean, c.min(p.in_c - 4 * POOL_WORDS), pixel);
-            c += 4 * POOL_WORDS;
+            c = arch::opaque_count(c + 4 * POOL_WORDS);
         }
         while c < p.in_c && p.in_c >= 4 {
             average::<1>(p, rows, taps, mean, c.min(p.in_c - 4), pixel);
-            c += 4;
+            c = arch::opaque_count(c + 4);
         }
         while c < p.in_c {
             average_of_one(p, rows, taps, mean, c, pixel);
-            c += 1;
+            c = arch::opaque_count(c + 1);
         }
     }
 }
@@ -220,9 +224,13 @@ fn average<const WORDS: usize>(
     let mut sums = PixelSums::<WORDS>::new(mean.start);
     let (count, step) = (taps.end - taps.begin, p.dilation_w * p.in_c);
     if count > 0 {
-        for row in rows.iter().flatten() {
-            let codes = row.sub(taps.position * p.in_c + c, (count - 1) * step + 4 * WORDS);
-            sums.add(codes, step, count);
+        let mut index = 0;
+        while let Some(row) = rows.get(index) {
+            if let Some(row) = row {
+                let codes = row.sub(taps.position * p.in_c + c, (count - 1) * step + 4 * WORDS);
+                sums.add(codes, step, count);
+            }
+            index = arch::opaque_count(index + 1);
         }
     }
     let sums = sums.finish();

@@ -66,6 +66,63 @@ impl Params {
     pub const fn step_rows(&self) -> usize {
         if self.rows < self.out_h { self.rows } else { self.out_h }
     }
+
+    /// Whether [`Params::layer`] has room for all of it.
+    pub const fn fits(&self) -> bool {
+        let sizes = self.in_h | self.in_w | self.channels | self.out_h | self.out_w;
+        sizes <= u16::MAX as usize && (self.pad_top | self.pad_left) <= u8::MAX as usize
+    }
+
+    /// As the kernel takes it, if it [fits](Params::fits).
+    pub const fn layer(&self) -> Layer {
+        Layer {
+            in_h: self.in_h as u16,
+            in_w: self.in_w as u16,
+            channels: self.channels as u16,
+            out_h: self.out_h as u16,
+            out_w: self.out_w as u16,
+            stride: self.stride as u8,
+            pad_top: self.pad_top as u8,
+            pad_left: self.pad_left as u8,
+            pad_code: self.pad_code,
+            rows: self.step_rows() as u8,
+            columns: self.columns as u8,
+            zero_point: self.out.zero_point as i8,
+            lo: self.out.lo as i8,
+            hi: self.out.hi as i8,
+        }
+    }
+}
+
+/// A depthwise convolution as the kernel takes it: [`Params`] in few bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layer {
+    in_h: u16,
+    in_w: u16,
+    channels: u16,
+    out_h: u16,
+    out_w: u16,
+    stride: u8,
+    pad_top: u8,
+    pad_left: u8,
+    pad_code: i8,
+    rows: u8,
+    columns: u8,
+    zero_point: i8,
+    lo: i8,
+    hi: i8,
+}
+
+impl Layer {
+    const fn out(&self) -> Out {
+        Out { zero_point: self.zero_point as i32, lo: self.lo as i32, hi: self.hi as i32 }
+    }
+}
+
+/// A field of [`Layer`] as a number of something.
+#[inline(always)]
+fn size(field: impl Into<usize>) -> usize {
+    field.into()
 }
 
 /// Pairs of rows that output rows read, an even number of them.
@@ -76,40 +133,40 @@ const fn strip_pairs(stride: usize, rows: usize) -> usize {
 /// Private bytes of the arena that the kernel needs, 4-byte aligned: the strip, and
 /// a pixel of padding.
 pub const fn scratch_bytes(p: &Params) -> usize {
-    strip_bytes(p, p.step_rows()) + 4
+    strip_bytes(p.stride, p.columns, p.step_rows()) + 4
 }
 
 /// Bytes of a strip for output rows: the last pair ends with the columns in use.
-const fn strip_bytes(p: &Params, rows: usize) -> usize {
-    let columns = p.columns * p.stride + 3 - p.stride;
-    (strip_pairs(p.stride, rows) - 1) * PAIR_PITCH + columns * PAIR_BYTES
+const fn strip_bytes(stride: usize, columns: usize, rows: usize) -> usize {
+    let columns = columns * stride + 3 - stride;
+    (strip_pairs(stride, rows) - 1) * PAIR_PITCH + columns * PAIR_BYTES
 }
 
 /// The whole tensor; `KH` is 3.
 #[inline(always)]
 pub fn run<const KH: usize>(
-    p: &Params,
+    p: &Layer,
     consts: Consts<'_>,
     input: Bytes<'_>,
     output: Bytes<'_>,
     scratch: Bytes<'_>,
 ) {
-    forward(p.stride, arch::opaque(p), consts, input, output, scratch);
-    arch::clamp_codes(output, p.out_h * p.out_w * p.channels, p.out);
+    forward(size(p.stride), arch::opaque(p), consts, input, output, scratch);
+    arch::clamp_codes(output, size(p.out_h) * size(p.out_w) * size(p.channels), p.out());
 }
 
 #[inline(never)]
 fn forward(
     stride: usize,
-    p: &Params,
+    p: &Layer,
     consts: Consts<'_>,
     input: Bytes<'_>,
     output: Bytes<'_>,
     scratch: Bytes<'_>,
 ) {
     let mut oy = 0;
-    while oy < p.out_h {
-        let count = p.rows.min(p.out_h - oy);
+    while oy < size(p.out_h) {
+        let count = size(p.rows).min(size(p.out_h) - oy);
         rows_of(stride, p, consts, input, output, scratch, (oy, count));
         oy += count;
     }
@@ -118,30 +175,30 @@ fn forward(
 /// The same from the last rows to the first, for an output above its input.
 #[inline(always)]
 pub fn run_back<const KH: usize>(
-    p: &Params,
+    p: &Layer,
     consts: Consts<'_>,
     input: Bytes<'_>,
     output: Bytes<'_>,
     scratch: Bytes<'_>,
 ) {
-    backward(p.stride, arch::opaque(p), consts, input, output, scratch);
-    arch::clamp_codes(output, p.out_h * p.out_w * p.channels, p.out);
+    backward(size(p.stride), arch::opaque(p), consts, input, output, scratch);
+    arch::clamp_codes(output, size(p.out_h) * size(p.out_w) * size(p.channels), p.out());
 }
 
 #[inline(never)]
 fn backward(
     stride: usize,
-    p: &Params,
+    p: &Layer,
     consts: Consts<'_>,
     input: Bytes<'_>,
     output: Bytes<'_>,
     scratch: Bytes<'_>,
 ) {
-    let mut oy = p.out_h;
+    let mut oy = size(p.out_h);
     while oy > 0 {
         // The last step is the short one.
-        let over = oy.checked_rem(p.step_rows()).unwrap_or(0);
-        let count = if over > 0 { over } else { p.step_rows() };
+        let over = oy.checked_rem(size(p.rows)).unwrap_or(0);
+        let count = if over > 0 { over } else { size(p.rows) };
         oy -= count;
         rows_of(stride, p, consts, input, output, scratch, (oy, count));
     }
@@ -150,14 +207,14 @@ fn backward(
 #[inline(never)]
 fn rows_of(
     stride: usize,
-    p: &Params,
+    p: &Layer,
     consts: Consts<'_>,
     input: Bytes<'_>,
     output: Bytes<'_>,
     scratch: Bytes<'_>,
     (oy, count): (usize, usize),
 ) {
-    let (in_row, out_row) = (p.in_w * p.channels, p.out_w * p.channels);
+    let (in_row, out_row) = (size(p.in_w) * size(p.channels), size(p.out_w) * size(p.channels));
     let row = |row: usize| input.sub(row * in_row, in_row);
     step(stride, p, consts, row, output.sub(oy * out_row, count * out_row), (oy, count), scratch);
 }
@@ -166,7 +223,7 @@ fn rows_of(
 /// the output follow each other.
 #[inline(always)]
 pub fn run_rows(
-    p: &Params,
+    p: &Layer,
     consts: Consts<'_>,
     input: Rows<'_>,
     output: Rows<'_>,
@@ -174,14 +231,14 @@ pub fn run_rows(
     scratch: Bytes<'_>,
 ) {
     let out = output.run(y, count);
-    rows_anywhere(p.stride, arch::opaque(p), consts, input, out, (y, count), scratch);
-    arch::clamp_codes(out, count * p.out_w * p.channels, p.out);
+    rows_anywhere(size(p.stride), arch::opaque(p), consts, input, out, (y, count), scratch);
+    arch::clamp_codes(out, count * size(p.out_w) * size(p.channels), p.out());
 }
 
 #[inline(never)]
 fn rows_anywhere(
     stride: usize,
-    p: &Params,
+    p: &Layer,
     consts: Consts<'_>,
     input: Rows<'_>,
     out: Bytes<'_>,
@@ -196,36 +253,39 @@ fn rows_anywhere(
 #[inline(always)]
 fn step<'a>(
     stride: usize,
-    p: &Params,
+    p: &Layer,
     consts: Consts<'_>,
     row: impl Fn(usize) -> Bytes<'a>,
     out: Bytes<'_>,
     (oy, count): (usize, usize),
     scratch: Bytes<'a>,
 ) {
-    let strip_len = strip_bytes(p, count);
+    let channels = size(p.channels);
+    let strip_len = strip_bytes(stride, size(p.columns), count);
     let (strip, pad) = (scratch.sub(0, strip_len), scratch.sub(strip_len, 4));
     pad.fill(p.pad_code, 4);
-    let out_row = p.out_w * p.channels;
-    let inside_rows = rows::inside(rows::first(oy, stride, p.pad_top), (count - 1) * stride + 3, p.in_h);
+    let out_row = size(p.out_w) * channels;
+    let inside_rows =
+        rows::inside(rows::first(oy, stride, size(p.pad_top)), (count - 1) * stride + 3, size(p.in_h));
     let pairs_len = strip_pairs(stride, count);
+    // All that a strip reads is written anew.
+    let mut pairs = [RowPair::new([pad, pad], [0, 0], 4); MOST_PAIRS];
     let mut x = 0;
-    while x < p.out_w {
-        let columns = p.columns.min(p.out_w - x);
+    while x < size(p.out_w) {
+        let columns = size(p.columns).min(size(p.out_w) - x);
         let read = (columns - 1) * stride + 3;
-        let inside = rows::inside(rows::first(x, stride, p.pad_left), read, p.in_w);
+        let inside = rows::inside(rows::first(x, stride, size(p.pad_left)), read, size(p.in_w));
         let len = inside.end - inside.begin;
-        let (from, reach) = (inside.position * p.channels, len * p.channels);
+        let (from, reach) = (inside.position * channels, len * channels);
         // Without a column inside, all that is paired up is padding.
         let rows_len = if len > 0 { inside_rows.end - inside_rows.begin } else { 0 };
-        let mut pairs = [RowPair::new([pad, pad], [0, 0], 4); MOST_PAIRS];
         let mut next = 0;
         for pair in pairs.get_mut(..pairs_len).unwrap_or_default() {
             let run = |index: usize| {
                 // Above the first row inside, this is a large number.
                 let index = index.wrapping_sub(inside_rows.begin);
                 if index < rows_len {
-                    (row(inside_rows.position + index).sub(from, reach), p.channels)
+                    (row(inside_rows.position + index).sub(from, reach), channels)
                 } else {
                     (pad, 0)
                 }
@@ -243,18 +303,18 @@ fn step<'a>(
                 column = inside.end;
             }
         }
-        let at = x * p.channels;
+        let at = x * channels;
         let part = Part {
             pairs: pairs.get(..pairs_len).unwrap_or(&[]),
             strip,
             inside: (inside.begin, len),
             consts,
-            out: out.sub(at, (count - 1) * out_row + columns * p.channels),
-            channels: p.channels,
+            out: out.sub(at, (count - 1) * out_row + columns * channels),
+            channels,
             out_row,
             columns,
             rows: count,
-            zero_point: p.out.zero_point,
+            zero_point: p.zero_point.into(),
         };
         arch::depthwise_3x3(stride, part);
         x += columns;

@@ -7,7 +7,10 @@
 //!
 //! Constants: `[t u32 x 256]`: the exponential of minus `d` input steps at entry
 //! `d`, scaled to at most 2^22. Rows of up to 1,023 elements then cannot
-//! overflow the 32-bit sum.
+//! overflow the 32-bit sum. Or two tables of factors, `[u32 x 16] [u32 x 16]`, of which
+//! entry `d` is the product of the first one's `d / 16` and the second one's `d % 16`,
+//! rounded from units of 2^-40: an eighth of the bytes, where factors exist that give
+//! every entry exactly.
 
 use core::num::NonZeroU32;
 
@@ -24,6 +27,8 @@ pub struct Params {
     pub n: usize,
     /// The output's scale times 256, in units of 2^-24.
     pub sum_scale: u32,
+    /// Whether the constants are factors of the table.
+    pub factors: bool,
     /// How quotients become output codes.
     pub out: Out,
 }
@@ -42,8 +47,17 @@ pub fn run(p: &Params, consts: Consts<'_>, input: Bytes<'_>, output: Bytes<'_>, 
 }
 
 /// One row.
-#[inline(never)]
+#[inline(always)]
 pub fn step(p: &Params, consts: Consts<'_>, row: Bytes<'_>, out: Bytes<'_>) {
+    // Variants, of which only that of the parameters is linked.
+    match p.factors {
+        true => variant::<true>(p, consts, row, out),
+        false => variant::<false>(p, consts, row, out),
+    }
+}
+
+#[inline(never)]
+fn variant<const FACTORS: bool>(p: &Params, consts: Consts<'_>, row: Bytes<'_>, out: Bytes<'_>) {
     let mut max = i8::MIN;
     let mut i = 0;
     while i < p.n {
@@ -51,7 +65,15 @@ pub fn step(p: &Params, consts: Consts<'_>, row: Bytes<'_>, out: Bytes<'_>) {
         i = arch::opaque_count(i + 1);
     }
     // `max - q` is in 0..=255, so the difference of the low bytes is exact.
-    let term = |i| consts.i32_at(usize::from(max.wrapping_sub(row.get(i)) as u8) * 4) as u32;
+    let term = |i| {
+        let d = usize::from(max.wrapping_sub(row.get(i)) as u8);
+        let word = |index: usize| consts.i32_at(4 * index) as u32;
+        if !FACTORS {
+            return word(d);
+        }
+        let product = u64::from(word(d / 16)).wrapping_mul(u64::from(word(16 + d % 16)));
+        (product.wrapping_add(1 << 39) >> 40) as u32
+    };
     let mut sum = 0u32;
     i = 0;
     while i < p.n {

@@ -477,10 +477,10 @@ fn depthwise(memory: &mut Memory, rng: &mut Rng, case: usize) {
             if by_rows {
                 for y in 0..h[2] {
                     let (from, to) = (from_rows.of(arena), to_rows.of(arena));
-                    kernel::run_rows(&p, stream, from, to, (y, 1), scratch);
+                    kernel::run_rows(&p.layer(), stream, from, to, (y, 1), scratch);
                 }
             } else {
-                kernel::run::<3>(&p, stream, from, to, scratch);
+                kernel::run::<3>(&p.layer(), stream, from, to, scratch);
             }
         }};
     }

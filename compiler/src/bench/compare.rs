@@ -22,6 +22,9 @@ pub struct Older {
     pub arena_bytes: u64,
     /// Flash by section.
     pub flash_bytes: OlderFlash,
+    /// Bytes of multipliers and tables among the other bytes; `None` in reports that
+    /// count them as weights.
+    pub tables_bytes: Option<u64>,
     /// Its layers.
     pub layers: Vec<OlderLayer>,
 }
@@ -63,6 +66,9 @@ pub struct Comparison {
     pub code_bytes: Change,
     /// Weights.
     pub weights_bytes: Change,
+    /// Whether the older report counts multipliers and tables as weights; then both
+    /// sides do.
+    pub tables_as_weights: bool,
     /// Each layer of the new report, then those that only the older one had.
     pub layers: Vec<LayerChange>,
 }
@@ -130,14 +136,17 @@ impl Comparison {
             change: Change::new(pick(old.cycles, old.instructions), None),
         }));
         let (before, now) = (&old.flash_bytes, &new.flash_bytes);
+        let tables_as_weights = old.tables_bytes.is_none();
+        let moved = if tables_as_weights { new.tables_bytes } else { 0 };
         let both = |old: u64, new: u64| Change::new(Some(old), Some(new));
         Self {
             other_target: Some(old.target.clone()).filter(|target| *target != new.target),
             unit: if in_cycles { "cycles" } else { "instructions" },
             total: Change::new(pick(old.cycles, old.instructions), pick(new.cycles, new.instructions)),
             arena_bytes: both(old.arena_bytes, new.arena_bytes),
-            code_bytes: both(before.code + before.other, now.code + now.other),
-            weights_bytes: both(before.weights, now.weights),
+            code_bytes: both(before.code + before.other, now.code + now.other - moved),
+            weights_bytes: both(before.weights, now.weights + moved),
+            tables_as_weights,
             layers,
         }
     }

@@ -10,9 +10,12 @@ use super::compare::Comparison;
 use super::timing::{Timed, time};
 use super::{BenchError, flash};
 use crate::compile::Compiled;
-use crate::plan::Step;
 use crate::plan::family::family;
+use crate::plan::{Plan, Step};
 use crate::report::StackFrame;
+use crate::report::build::parameters_bytes;
+use crate::report::choices::ChoiceRow;
+use crate::report::unrolled::UnrollRow;
 use crate::target::{Target, Timing};
 use crate::verify::counting::{Counted, LayerCounts};
 use crate::verify::elf::Elf;
@@ -68,6 +71,16 @@ pub struct BenchReport {
     pub ram_bytes: u64,
     /// Flash of the firmware.
     pub flash_bytes: FlashBytes,
+    /// Bytes of `flash_bytes.other` that are the layers' multipliers, shifts and tables.
+    pub tables_bytes: u64,
+    /// The trained parameters: weights in one byte, biases in four.
+    pub parameters_bytes: u64,
+    /// `flash_bytes.weights / parameters_bytes`; null where nothing was trained.
+    pub weights_ratio: Option<f64>,
+    /// The layers that had a choice of kernels, with the bytes that their faster forms cost.
+    pub choices: Vec<ChoiceRow>,
+    /// The layers that can be unrolled, where that was asked for.
+    pub unrolled: Vec<UnrollRow>,
     /// Every planned step that runs, in order.
     pub layers: Vec<LayerRow>,
     /// What belongs to no layer.
@@ -81,10 +94,11 @@ pub struct BenchReport {
 pub struct FlashBytes {
     /// Instructions and the literals among them.
     pub code: u64,
-    /// Weights and all other constants of the plan.
+    /// Weights and biases as the kernels read them, with what fills them up.
     pub weights: u64,
-    /// Everything else that is read only: parameters of kernels. What the harness
-    /// has of its own lies in another section and counts nowhere.
+    /// Everything else that is read only: multipliers, shifts and tables of the layers,
+    /// parameters of kernels. What the harness has of its own lies in another section
+    /// and counts nowhere.
     pub other: u64,
 }
 
@@ -111,8 +125,10 @@ pub struct LayerRow {
     pub ms: Option<f64>,
     /// Cycles in which the core waits for flash.
     pub flash_wait_cycles: Option<u64>,
-    /// Bytes of constants that it reads.
+    /// Bytes of the weights and biases that it reads.
     pub weights_bytes: u64,
+    /// Bytes of the multipliers, shifts and tables that it reads.
+    pub tables_bytes: u64,
 }
 
 /// What belongs to no layer: the calls of the layers.
@@ -160,6 +176,8 @@ impl BenchReport {
         let cycles = timing.map(|_| total.cycles);
         let flash_wait_cycles = waits.filter(|_| waits_known(timing));
         let with_flash = cycles.zip(flash_wait_cycles).map(|(cycles, waits)| cycles + waits);
+        let flash_bytes = FlashBytes::of(elf, plan)?;
+        let parameters_bytes = parameters_bytes(&compiled.module);
         let macs = plan.steps.iter().map(|step| step.macs).sum();
         Ok(Self {
             model: plan.name.clone(),
@@ -184,7 +202,13 @@ impl BenchReport {
             stack_path: StackFrame::path(&worst.stack),
             static_bytes: worst.static_bytes.saturating_sub(plan.arena_bytes as u64),
             ram_bytes: worst.ram_bytes(),
-            flash_bytes: FlashBytes::of(elf, plan.weights.len() as u64),
+            flash_bytes,
+            tables_bytes: plan.table_bytes as u64,
+            parameters_bytes,
+            weights_ratio: (parameters_bytes > 0)
+                .then(|| flash_bytes.weights as f64 / parameters_bytes as f64),
+            choices: ChoiceRow::all(compiled),
+            unrolled: UnrollRow::all(compiled),
             layers,
             rest,
             comparison: None,
@@ -219,7 +243,8 @@ fn layer(
         cycles_per_mac: per_mac(cycles, planned.macs),
         ms: cycles.and_then(|cycles| target.latency_ms(cycles)),
         flash_wait_cycles: flash::wait_cycles(target, timed, counts).filter(|_| waits_known(timing)),
-        weights_bytes: calls.iter().map(|call| call.consts.bytes as u64).sum(),
+        weights_bytes: calls.iter().map(|call| (call.consts.bytes - call.consts.table_bytes) as u64).sum(),
+        tables_bytes: calls.iter().map(|call| call.consts.table_bytes as u64).sum(),
     }
 }
 
@@ -228,9 +253,15 @@ fn per_mac(cycles: Option<u64>, macs: u64) -> Option<f64> {
 }
 
 impl FlashBytes {
-    fn of(elf: &Elf, weights: u64) -> Self {
+    /// The parts of a firmware's sections, which add up to them.
+    fn of(elf: &Elf, plan: &Plan) -> Result<Self, BenchError> {
         let section = |name| u64::from(elf.section_bytes(name));
-        let other = section(".rodata").saturating_sub(weights) + section(".data");
-        Self { code: section(".text"), weights, other }
+        let (constants, weights) = (plan.weights.len() as u64, plan.weights.len() - plan.table_bytes);
+        let Some(rest) = section(".rodata").checked_sub(constants) else {
+            let text = format!("{constants} B of constants are not in the firmware's .rodata");
+            return Err(BenchError::Bug(text));
+        };
+        let other = rest + plan.table_bytes as u64 + section(".data");
+        Ok(Self { code: section(".text"), weights: weights as u64, other })
     }
 }

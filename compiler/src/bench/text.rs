@@ -10,6 +10,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::compare::{Change, Comparison};
 use super::report::BenchReport;
 use crate::report::StackFrame;
+use crate::report::choices;
 use crate::report::short;
 use crate::target::units::{format_bytes, thousands};
 
@@ -56,6 +57,20 @@ impl fmt::Display for BenchReport {
                 format_bytes(flash.other)
             ),
         )?;
+        if let Some(ratio) = self.weights_ratio {
+            let parameters = format_bytes(self.parameters_bytes);
+            let tables = format_bytes(self.tables_bytes);
+            let text = format!(
+                "{ratio:.3} of {parameters} of int8 weights and biases; multipliers and tables {tables} of the other"
+            );
+            line("weights", text)?;
+        }
+        for text in choices::lines(&self.choices) {
+            line("kernels", text)?;
+        }
+        for row in self.unrolled.iter().filter(|row| row.refused.is_none()) {
+            line("unrolled", row.line())?;
+        }
         line(
             "RAM",
             format!(
@@ -115,9 +130,16 @@ struct Compared<'a>(&'a Comparison);
 
 impl fmt::Display for Compared<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Comparison { other_target, unit, total, arena_bytes, code_bytes, weights_bytes, layers } = self.0;
+        let Comparison { other_target, unit, total, arena_bytes, code_bytes, weights_bytes, .. } = self.0;
+        let layers = &self.0.layers;
         if let Some(target) = other_target {
             writeln!(f, "note: the older report is for {target}")?;
+        }
+        if self.0.tables_as_weights {
+            writeln!(
+                f,
+                "note: the older report counts multipliers and tables as weights; so does the comparison"
+            )?;
         }
         let mut table = Table::new();
         table.load_style(presets::NOTHING);

@@ -59,7 +59,7 @@ pub fn family(kernel: &Kernel) -> Family {
 /// The type of what `run` takes: parameters, or what follows from them.
 pub fn params_type(kernel: &Kernel) -> &'static str {
     match kernel.even() {
-        Kernel::ConvTile(_) => "Layer",
+        Kernel::ConvTile(_) | Kernel::DepthwiseQuad(_) => "Layer",
         _ => "Params",
     }
 }
@@ -80,7 +80,7 @@ pub fn params_text(kernel: &Kernel) -> String {
         Kernel::DenseLanes(p) => format!("{p:?}"),
         Kernel::ConvWinograd(p) => format!("{p:?}"),
         Kernel::Sparse(p) => format!("{p:?}"),
-        Kernel::DepthwiseQuad(p) => format!("{p:?}"),
+        Kernel::DepthwiseQuad(p) => format!("{p:?}.layer()"),
         Kernel::DepthwiseLines(p) => format!("{p:?}"),
         Kernel::DenseTile(p) => format!("{p:?}"),
         Kernel::MaxPool(p) => format!("{p:?}"),

@@ -102,6 +102,8 @@ pub struct ConstRange {
     pub offset: usize,
     /// Length in bytes.
     pub bytes: usize,
+    /// Bytes of multipliers, shifts and tables among them; the rest are weights and biases.
+    pub table_bytes: usize,
 }
 
 impl ArenaRange {

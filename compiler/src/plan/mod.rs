@@ -75,6 +75,9 @@ pub struct Plan {
     pub peak_step: Option<StepId>,
     /// The constants of all calls; a 4-byte word is little-endian.
     pub weights: Vec<u8>,
+    /// Bytes of `weights` that are multipliers, shifts and tables; the rest are weights
+    /// and biases, with what fills them up.
+    pub table_bytes: usize,
     /// The shapes of layers that have a body of their own, see [`unroll`](mod@unroll).
     pub unrolled: BTreeSet<unroll::Shape>,
     /// What the caller writes, in the model's order.
@@ -377,6 +380,7 @@ fn placed(
         params: module.quant.activation(value),
         overwritten: is_input && writes_over(&steps, range_of[&value]),
     };
+    let (weights, table_bytes) = blob.finish();
     let plan = Plan {
         name: graph.name.clone(),
         inputs: graph.inputs.iter().map(|v| io(v, true)).collect(),
@@ -393,7 +397,8 @@ fn placed(
         arena_bytes: division.total_bytes,
         parts: division.parts,
         live_bound_bytes,
-        weights: blob.finish(),
+        weights,
+        table_bytes,
         unrolled: BTreeSet::new(),
     };
     verify::verify(&plan).map_err(PlanError::Bug)?;
@@ -417,7 +422,7 @@ fn planned(
         .zip(scratch)
         .map(|(call, scratch)| PlannedCall {
             order: row_order(&call, range_of, output),
-            kernel: call.kernel,
+            kernel: call.kernel.whole(),
             consts: blob.add(call.consts),
             inputs: call.inputs.iter().map(|&value| Operand { value, range: range_of[&value] }).collect(),
             output,

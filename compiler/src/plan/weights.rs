@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::ids::ConstRange;
+use crate::lower::Constants;
 
 /// Kernels load constants in groups of words.
 const ALIGN: usize = 16;
@@ -15,12 +16,13 @@ const ALIGN: usize = 16;
 #[derive(Debug, Default)]
 pub struct Blob {
     bytes: Vec<u8>,
-    known: BTreeMap<Vec<u8>, ConstRange>,
+    table_bytes: usize,
+    known: BTreeMap<Constants, ConstRange>,
 }
 
 impl Blob {
     /// Adds the constants of a call, or finds equal ones.
-    pub fn add(&mut self, consts: Vec<u8>) -> ConstRange {
+    pub fn add(&mut self, consts: Constants) -> ConstRange {
         if consts.is_empty() {
             return ConstRange::default();
         }
@@ -28,14 +30,16 @@ impl Blob {
             return range;
         }
         self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
-        let range = ConstRange { offset: self.bytes.len(), bytes: consts.len() };
+        let range =
+            ConstRange { offset: self.bytes.len(), bytes: consts.len(), table_bytes: consts.table_bytes() };
+        self.table_bytes += range.table_bytes;
         self.bytes.extend_from_slice(&consts);
         self.known.insert(consts, range);
         range
     }
 
-    /// The bytes.
-    pub fn finish(self) -> Vec<u8> {
-        self.bytes
+    /// The bytes, and how many of them are multipliers, shifts and tables.
+    pub fn finish(self) -> (Vec<u8>, usize) {
+        (self.bytes, self.table_bytes)
     }
 }

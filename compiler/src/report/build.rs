@@ -13,6 +13,7 @@ use super::choices::ChoiceRow;
 use super::dead_channels::DeadChannelsRow;
 use super::memory::{self, Budgets, Footprint, MemoryUse, PartRow, RegionRow};
 use super::unrolled::UnrollRow;
+use crate::Module;
 use crate::codegen::RamFacts;
 use crate::compile::{Compiled, ScaleSource};
 use crate::ir::Graph;
@@ -40,8 +41,12 @@ pub struct BuildReport {
     pub macs: u64,
     /// Trained numbers in the final graph; see [`parameters`].
     pub parameters: u64,
-    /// Bytes of constants in flash: weights, biases, multipliers, tables.
+    /// The trained parameters in int8: see [`parameters_bytes`].
+    pub parameters_bytes: u64,
+    /// Bytes of weights and biases in flash, with what fills them up.
     pub weights_bytes: u64,
+    /// Bytes of multipliers, shifts and tables of the layers.
+    pub tables_bytes: u64,
     /// Estimated code; see [`super::code_size`].
     pub code_bytes_estimate: u64,
     /// Bytes of the arena.
@@ -267,7 +272,9 @@ impl BuildReport {
             layers: layers(plan),
             macs: plan.steps.iter().map(|step| step.macs).sum(),
             parameters: parameters(&compiled.module.graph),
+            parameters_bytes: parameters_bytes(&compiled.module),
             weights_bytes: need.weights_bytes,
+            tables_bytes: need.tables_bytes,
             code_bytes_estimate: need.code_bytes,
             arena_bytes: need.arena_bytes,
             live_bound_bytes: plan.live_bound_bytes as u64,
@@ -314,6 +321,14 @@ pub(super) fn worst(outputs: &[OutputRow]) -> Option<&OutputRow> {
 #[must_use]
 pub fn layers(plan: &Plan) -> usize {
     plan.steps.iter().filter(|step| !step.work.calls().is_empty()).count()
+}
+
+/// Bytes of the trained parameters of the final graph: one a weight, four a bias, for each
+/// layer that has them.
+#[must_use]
+pub fn parameters_bytes(module: &Module) -> u64 {
+    let layers = module.graph.order().iter().filter_map(|id| module.quant.layers.get(id));
+    layers.map(|layer| (layer.weights.len() + 4 * layer.bias.len()) as u64).sum()
 }
 
 /// Trained numbers in the final graph: the elements of the constants that its

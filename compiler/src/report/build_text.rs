@@ -53,9 +53,10 @@ impl BuildReport {
         line(
             "flash",
             format!(
-                "{} = weights {} + code about {}{}",
+                "{} = weights {} + tables {} + code about {}{}",
                 format_bytes(self.flash.needed_bytes),
                 format_bytes(self.weights_bytes),
+                format_bytes(self.tables_bytes),
                 format_bytes(self.code_bytes_estimate),
                 verdict(&self.flash)
             ),

@@ -21,8 +21,10 @@ use crate::target::{Budget, Dma, RamRegion, Target};
 /// What a plan needs of a chip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Footprint {
-    /// The constants of all calls.
+    /// Weights and biases of all calls, with what fills them up.
     pub weights_bytes: u64,
+    /// Multipliers, shifts and tables of all calls.
+    pub tables_bytes: u64,
     /// Estimated code, see [`code_size::estimate_bytes`].
     pub code_bytes: u64,
     /// The arena.
@@ -43,7 +45,8 @@ impl Footprint {
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
         Self {
-            weights_bytes: plan.weights.len() as u64,
+            weights_bytes: (plan.weights.len() - plan.table_bytes) as u64,
+            tables_bytes: plan.table_bytes as u64,
             code_bytes: code_size::estimate_bytes(plan),
             arena_bytes: plan.arena_bytes as u64,
             smallest_bytes: plan.arena_bytes as u64,
@@ -72,7 +75,8 @@ impl Footprint {
         let greatest = plans.iter().rev().max_by_key(|plan| plan.arena_bytes);
         let alone = greatest.map(|plan| Self::of(plan));
         Self {
-            weights_bytes: plans.iter().map(|plan| plan.weights.len() as u64).sum(),
+            weights_bytes: plans.iter().map(|plan| (plan.weights.len() - plan.table_bytes) as u64).sum(),
+            tables_bytes: plans.iter().map(|plan| plan.table_bytes as u64).sum(),
             code_bytes: code_size::estimate_together(plans),
             arena_bytes: alone.as_ref().map_or(0, |need| need.arena_bytes),
             smallest_bytes: alone.as_ref().map_or(0, |need| need.smallest_bytes),
@@ -82,10 +86,10 @@ impl Footprint {
         }
     }
 
-    /// Weights and code.
+    /// Weights, tables and code.
     #[must_use]
     pub fn flash_bytes(&self) -> u64 {
-        self.weights_bytes + self.code_bytes
+        self.weights_bytes + self.tables_bytes + self.code_bytes
     }
 }
 
@@ -356,9 +360,10 @@ pub fn check(
     if !flash_use.fits() {
         let _ = write!(
             message,
-            "\n  flash: {} (weights {}, code about {}), {} offers {}",
+            "\n  flash: {} (weights {}, tables {}, code about {}), {} offers {}",
             format_bytes(flash_use.needed_bytes),
             format_bytes(need.weights_bytes),
+            format_bytes(need.tables_bytes),
             format_bytes(need.code_bytes),
             target.name,
             budgets.flash.describe(flash_use.total_bytes)

@@ -25,8 +25,10 @@ pub struct SeveralReport {
     pub package: String,
     /// The models, in the order in which they were given.
     pub models: Vec<TogetherRow>,
-    /// Bytes of the constants of all models.
+    /// Bytes of weights and biases of all models.
     pub weights_bytes: u64,
+    /// Bytes of multipliers, shifts and tables of all models.
+    pub tables_bytes: u64,
     /// Estimated code of all, shared kernels once; see [`super::code_size`].
     pub code_bytes_estimate: u64,
     /// Bytes of the arena: of the greatest.
@@ -83,6 +85,7 @@ impl SeveralReport {
             package: emitted.package.to_owned(),
             greatest: greatest.map(|row| row.name.clone()),
             weights_bytes: need.weights_bytes,
+            tables_bytes: need.tables_bytes,
             code_bytes_estimate: need.code_bytes,
             arena_bytes: need.arena_bytes,
             stack_bytes,
@@ -108,9 +111,10 @@ impl fmt::Display for SeveralReport {
         }
         writeln!(f, "{} models together", self.models.len())?;
         let flash = format!(
-            "{} = weights {} + code about {}, shared; {}",
+            "{} = weights {} + tables {} + code about {}, shared; {}",
             format_bytes(self.flash.needed_bytes),
             format_bytes(self.weights_bytes),
+            format_bytes(self.tables_bytes),
             format_bytes(self.code_bytes_estimate),
             verdict(&self.flash)
         );

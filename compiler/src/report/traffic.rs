@@ -13,7 +13,7 @@
 //! - Before fusion: every ONNX node as if it were a step of its own, with the
 //!   constants that the emitted form would have: a byte a weight, a bias and a
 //!   multiplier of 4 bytes each an output channel, 256 bytes for an element-wise
-//!   function (its table), 1,024 for a softmax. The transposes that importing adds around
+//!   function (its table), 128 for a softmax. The transposes that importing adds around
 //!   channel-last operators belong to no ONNX node and are not counted; reshapes
 //!   move nothing.
 
@@ -28,8 +28,8 @@ use crate::plan::{ArenaRange, Event, Plan, PlannedCall, Step, Work};
 
 /// Bytes of the table of an element-wise function: one a code.
 const TABLE_BYTES: u64 = 256;
-/// Bytes of a softmax's table: one 32-bit word a difference of codes.
-const SOFTMAX_BYTES: u64 = 1024;
+/// Bytes of a softmax's table: 32 factors of 32 bits.
+const SOFTMAX_BYTES: u64 = 128;
 /// Bytes of a bias or a multiplier.
 const WORD_BYTES: u64 = 4;
 

@@ -163,8 +163,10 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
         Kernel::DenseTile(p) => dense_tile::run(p, consts, operand(0), output, scratch),
         Kernel::ConvWinograd(p) => conv_winograd::run(p, consts, operand(0), output, scratch),
         Kernel::DepthwiseQuad(p) => match planned.order {
-            RowOrder::Forward => depthwise_quad::run::<3>(p, consts, operand(0), output, scratch),
-            RowOrder::Backward => depthwise_quad::run_back::<3>(p, consts, operand(0), output, scratch),
+            RowOrder::Forward => depthwise_quad::run::<3>(&p.layer(), consts, operand(0), output, scratch),
+            RowOrder::Backward => {
+                depthwise_quad::run_back::<3>(&p.layer(), consts, operand(0), output, scratch)
+            }
         },
         // The portable bodies go by the parameters.
         Kernel::DepthwiseLines(p) => {
@@ -376,7 +378,7 @@ fn by_rows(plan: &Plan, work: &RowWork, units: Range<usize>, arena: &mut [i8], w
         Kernel::Sparse(p) => sparse::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
         Kernel::ConvWinograd(p) => conv_winograd::run_rows(p, consts, input, output, part, scratch),
         Kernel::DepthwiseQuad(p) => {
-            depthwise_quad::run_rows(p, consts, input, output, part, scratch);
+            depthwise_quad::run_rows(&p.layer(), consts, input, output, part, scratch);
         }
         Kernel::DepthwiseLines(p) if p.down() => {
             depthwise_lines::run_rows::<1, 1, 1, true>(p, consts, input, output, part, scratch);

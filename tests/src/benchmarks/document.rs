@@ -71,7 +71,8 @@ fn other(measured: &Measured) -> Option<&'static Other> {
 
 const CONDITIONS: &str = "Instructions are exact counts on emulated cores (QEMU), cycles are estimates by the timing tables that Arm publishes, memory never waiting: good for comparing, no measurement of a board.
 TFLM + CMSIS-NN: TensorFlow Lite Micro, kernels and CMSIS-NN -O2, arm-none-eabi-gcc 12.2, the public int8 models, one inference after a warm-up, counted on the same machine by the same rules; those
-figures are constants, everything else is of the run that made this page. Limit: two multiply-accumulates a cycle (SMLAD), nothing else counted. Ours: the float models, calibrated on their calibration samples, one of which is run.";
+figures are constants, everything else is of the run that made this page. Limit: two multiply-accumulates a cycle (SMLAD), nothing else counted. Code and tables: all flash but the weights
+and biases, so multipliers and parameters of kernels too. Of int8: weights as stored, padding and transformed forms included, over one byte a weight and four a bias of the layers that run. Ours: the float models, calibrated on their calibration samples, one of which is run.";
 
 /// The whole page.
 #[must_use]
@@ -81,11 +82,11 @@ pub fn page(all: &[Measured]) -> String {
         summary(all)
     );
     text.push_str("\n## Other cores\n\n");
-    text.push_str("| model | core | chip | instructions | cycles | code B | weights B | arena B | stack B |\n|---|---|---|--:|--:|--:|--:|--:|--:|\n");
+    text.push_str("| model | core | chip | instructions | cycles | code and tables B | weights B | of int8 | arena B | stack B |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|\n");
     for Measured { watched, report, .. } in all.iter().filter(|m| m.watched.core != Core::M4) {
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {:.3} | {} | {} |",
             watched.model,
             report.core,
             report.target,
@@ -93,6 +94,7 @@ pub fn page(all: &[Measured]) -> String {
             or_dash(report.cycles.map(thousands)),
             thousands(report.flash_bytes.code + report.flash_bytes.other),
             thousands(report.flash_bytes.weights),
+            report.weights_ratio.unwrap_or(0.0),
             thousands(report.arena_bytes),
             thousands(report.stack_bytes),
         );
@@ -108,14 +110,14 @@ pub fn page(all: &[Measured]) -> String {
 #[must_use]
 pub fn summary(all: &[Measured]) -> String {
     let mut text = String::from(
-        "| model | --opt | MACs | cycles | a MAC | TFLM + CMSIS-NN | times faster | limit | code B | TFLM's | weights B | arena B | TFLM's |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+        "| model | --opt | MACs | cycles | a MAC | TFLM + CMSIS-NN | times faster | limit | code and tables B | TFLM's | weights B | of int8 | arena B | TFLM's |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for measured in all {
         let (report, Some(other)) = (&measured.report, other(measured)) else { continue };
         let cycles = report.cycles.unwrap_or(0);
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {:.3} | {} | {:.2} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {:.3} | {} | {:.2} | {} | {} | {} | {} | {:.3} | {} | {} |",
             measured.watched.model,
             report.opt,
             thousands(report.macs),
@@ -127,6 +129,7 @@ pub fn summary(all: &[Measured]) -> String {
             thousands(report.flash_bytes.code + report.flash_bytes.other),
             thousands(other.code_bytes),
             thousands(report.flash_bytes.weights),
+            report.weights_ratio.unwrap_or(0.0),
             thousands(report.arena_bytes),
             thousands(other.arena_bytes),
         );

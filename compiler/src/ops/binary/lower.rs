@@ -8,7 +8,7 @@ use tinyc_runtime::kernels::{add, mul};
 
 use super::{Binary, Coefficients, Loop, loops, product_multiplier};
 use crate::ir::{Graph, NodeId, QuantParams};
-use crate::lower::{Call, Kernel, LowerError, Lowered};
+use crate::lower::{Call, Constants, Kernel, LowerError, Lowered};
 use crate::ops::conv::lower::out_params;
 use crate::quant::QuantTable;
 
@@ -77,7 +77,7 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId, op: Binary) -> Resul
     };
     // Each element is read before it is written, unless broadcasting reads it again.
     let whole = (0..2).filter(|&i| graph.shape(operands[i]).elements() == out_shape.elements());
-    let call = Call { kernel, consts: Vec::new(), inputs: operands.to_vec(), scratch_bytes };
+    let call = Call { kernel, consts: Constants::default(), inputs: operands.to_vec(), scratch_bytes };
     Ok(Lowered::one(call).in_place_of(whole))
 }
 

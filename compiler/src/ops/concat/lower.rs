@@ -6,7 +6,7 @@
 use tinyc_runtime::kernels::{copy, join};
 
 use crate::ir::{Graph, NodeId, ValueId};
-use crate::lower::{Call, Kernel, LowerError, Lowered};
+use crate::lower::{Call, Constants, Kernel, LowerError, Lowered};
 use crate::ops::transpose::lower::Strided;
 use crate::quant::QuantTable;
 
@@ -37,7 +37,7 @@ pub fn lower(graph: &Graph, _quant: &QuantTable, id: NodeId, axis: usize) -> Res
         let params = strided.params(None, out.elements())?;
         let scratch_bytes = copy::scratch_bytes(&params);
         let kernel = Kernel::Copy(params);
-        calls.push(Call { kernel, consts: Vec::new(), inputs: vec![input], scratch_bytes });
+        calls.push(Call { kernel, consts: Constants::default(), inputs: vec![input], scratch_bytes });
     }
     Ok(Lowered::many(calls))
 }
@@ -55,7 +55,7 @@ fn pair(graph: &Graph, inputs: [ValueId; 2], axis: usize) -> Call {
     };
     Call {
         kernel: Kernel::Join(params),
-        consts: Vec::new(),
+        consts: Constants::default(),
         inputs: inputs.to_vec(),
         scratch_bytes: join::scratch_bytes(&params),
     }

@@ -8,7 +8,7 @@ use tinyc_runtime::kernels::{conv2d, depthwise};
 
 use super::Conv;
 use crate::ir::{Graph, NodeId, QuantParams};
-use crate::lower::{Bordered, BorderedConv, Call, Kernel, LowerError, Lowered, Packer};
+use crate::lower::{Bordered, BorderedConv, Call, Constants, Kernel, LowerError, Lowered, Packer};
 use crate::quant::{LayerQuant, QuantTable};
 
 /// The runtime's view of the output parameters.
@@ -45,13 +45,20 @@ pub fn fold_zero_point(layer: &LayerQuant, zero_point: i8) -> Result<Vec<i32>, L
 
 /// Biases, multipliers and shifts, then weights: the constants' layout that
 /// `conv2d`, `depthwise` and `dense` share. Returns whether shifts are present.
-pub fn pack(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> (Vec<u8>, bool) {
-    let shifts = layer.multipliers.iter().any(|m| m.k > 0);
-    let mut packer = Packer::new().i32s(bias.iter().copied()).i32s(layer.multipliers.iter().map(|m| m.m));
-    if shifts {
-        packer = packer.bytes(layer.multipliers.iter().map(|m| m.k)).align4();
-    }
+pub fn pack(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> (Constants, bool) {
+    let (packer, shifts) = pack_outputs(bias, layer);
     (packer.codes(weights).finish(), shifts)
+}
+
+/// Biases, multipliers and shifts, and whether shifts are present.
+pub fn pack_outputs(bias: &[i32], layer: &LayerQuant) -> (Packer, bool) {
+    let shifts = layer.multipliers.iter().any(|m| m.k > 0);
+    let mut packer =
+        Packer::new().biases(bias.iter().copied()).multipliers(layer.multipliers.iter().map(|m| m.m));
+    if shifts {
+        packer = packer.shifts(layer.multipliers.iter().map(|m| m.k));
+    }
+    (packer, shifts)
 }
 
 /// Lowers a convolution.

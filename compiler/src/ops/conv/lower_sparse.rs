@@ -6,9 +6,9 @@
 use tinyc_runtime::kernels::sparse;
 
 use super::Conv;
-use super::lower::{fold_zero_point, out_params, pack};
+use super::lower::{fold_zero_point, out_params, pack_outputs};
 use crate::ir::{Graph, NodeId};
-use crate::lower::{Call, Kernel, LowerError, Lowered};
+use crate::lower::{Call, Constants, Kernel, LowerError, Lowered};
 use crate::quant::{LayerQuant, QuantTable};
 
 /// Lowers a convolution; `None` where this kernel does not serve.
@@ -64,17 +64,15 @@ pub fn lower(
 
 /// The constants that the runtime's `sparse` describes, how many weights are not
 /// zero, and whether shifts are present.
-pub fn pack_sparse(bias: &[i32], layer: &LayerQuant) -> (Vec<u8>, usize, bool) {
-    let (mut consts, shifts) = pack(bias, layer, &[]);
+pub fn pack_sparse(bias: &[i32], layer: &LayerQuant) -> (Constants, usize, bool) {
+    let (mut packer, shifts) = pack_outputs(bias, layer);
     let window = layer.weights.len() / bias.len();
     for channel in layer.weights.chunks(window) {
         for word in channel.chunks(32) {
             let bits = word.iter().enumerate().map(|(i, &w)| u32::from(w != 0) << i);
-            consts.extend_from_slice(&bits.sum::<u32>().to_le_bytes());
+            packer = packer.bytes(bits.sum::<u32>().to_le_bytes());
         }
     }
-    let masks_end = consts.len();
-    consts.extend(layer.weights.iter().filter(|&&w| w != 0).map(|&w| w as u8));
-    let nonzeros = consts.len() - masks_end;
-    (consts, nonzeros, shifts)
+    let nonzeros: Vec<i8> = layer.weights.iter().copied().filter(|&w| w != 0).collect();
+    (packer.codes(&nonzeros).finish(), nonzeros.len(), shifts)
 }

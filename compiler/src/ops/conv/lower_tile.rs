@@ -13,7 +13,7 @@ use super::Conv;
 use super::lower::{fold_zero_point, out_params, with_borders};
 use super::pack_blocks::{pack_blocks, pack_fours};
 use crate::ir::{Graph, NodeId};
-use crate::lower::{Call, Kernel, LowerError, Lowered};
+use crate::lower::{Call, Constants, Kernel, LowerError, Lowered};
 use crate::quant::{LayerQuant, QuantTable};
 
 /// Lowers a convolution; `None` where these kernels do not serve.
@@ -88,7 +88,7 @@ fn tile(graph: &Graph, quant: &QuantTable, id: NodeId, conv: &Conv) -> Result<Op
 const STRIP_BYTES: usize = 7168;
 
 /// The constants of a layer, and what the parameters say about them.
-pub fn pack(params: conv_tile::Params, bias: &[i32], layer: &LayerQuant) -> (conv_tile::Params, Vec<u8>) {
+pub fn pack(params: conv_tile::Params, bias: &[i32], layer: &LayerQuant) -> (conv_tile::Params, Constants) {
     let of_row = |ky| (0..params.kernel_w).flat_map(move |kx| (0..params.in_c).map(move |c| (ky, kx, c)));
     let places: Vec<usize> =
         (0..params.kernel_h).flat_map(of_row).map(|(ky, kx, c)| params.place(ky, kx, c)).collect();
@@ -169,6 +169,9 @@ fn depthwise(
             columns: even_parts(out_w, depthwise_quad::MOST_COLUMNS / stride_h),
             out,
         };
+        if !params.fits() {
+            return Ok(None);
+        }
         return lowered(Kernel::DepthwiseQuad(params), depthwise_quad::scratch_bytes(&params));
     }
     let params = depthwise_lines::Params {

@@ -12,7 +12,7 @@ use super::Conv;
 use super::lower::{fold_zero_point, out_params};
 use super::pack_blocks::reach;
 use crate::ir::{Graph, NodeId};
-use crate::lower::{Call, Kernel, LowerError, Lowered, Packer};
+use crate::lower::{Call, Constants, Kernel, LowerError, Lowered, Packer};
 use crate::quant::{LayerQuant, QuantTable};
 
 /// Rows or columns of outputs that a tile makes.
@@ -125,7 +125,7 @@ fn scaled_fits(weights: &[i8], tile: Tile) -> bool {
 
 /// The constants that the runtime's `conv_winograd` describes, from `[channel][3][3]
 /// [in_c]` weights; `None` where a transformed weight does not fit 16 bits.
-fn pack(bias: &[i32], layer: &LayerQuant, in_c: usize, tile: Tile) -> Option<Vec<u8>> {
+fn pack(bias: &[i32], layer: &LayerQuant, in_c: usize, tile: Tile) -> Option<Constants> {
     let weight = |channel: usize, tap: usize, input: usize| match channel < bias.len() && input < in_c {
         true => i32::from(layer.weights[(channel * 9 + tap) * in_c + input]),
         false => 0,
@@ -133,8 +133,8 @@ fn pack(bias: &[i32], layer: &LayerQuant, in_c: usize, tile: Tile) -> Option<Vec
     let mut packer = Packer::new();
     for first in (0..bias.len()).step_by(4) {
         let four = first..first + 4;
-        packer = packer.i32s(four.clone().map(|c| bias.get(c).copied().unwrap_or(0)));
-        packer = packer.i32s(four.clone().map(|c| layer.multipliers.get(c).map_or(0, |m| m.m)));
+        packer = packer.biases(four.clone().map(|c| bias.get(c).copied().unwrap_or(0)));
+        packer = packer.multipliers(four.clone().map(|c| layer.multipliers.get(c).map_or(0, |m| m.m)));
         for row in tile.0.matrix() {
             for column in tile.1.matrix() {
                 for pair in (0..in_c).step_by(4).flat_map(|quad| [quad, quad + 1]) {

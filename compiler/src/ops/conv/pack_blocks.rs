@@ -5,14 +5,14 @@
 //! `blocks` describes. Invariant: the weights of two channels share 16-bit halves
 //! only where the upper channel's accumulator provably stays within 24 bits.
 
-use crate::lower::Packer;
+use crate::lower::{Constants, Packer};
 use crate::quant::LayerQuant;
 
 /// A layer's blob, and how it is packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {
     /// Blocks, and shifts if there are any.
-    pub consts: Vec<u8>,
+    pub consts: Constants,
     /// Whether the weights of two channels share 16-bit halves.
     pub dual: bool,
     /// Whether shifts are present.
@@ -66,7 +66,7 @@ pub fn pack_blocks(
     for first in (0..channels).step_by(4) {
         for (a, b) in [(first, first + 1), (first + 2, first + 3)] {
             let start = if dual { bias(b).wrapping_mul(256).wrapping_add(bias(a)) } else { bias(b) };
-            packer = packer.i32s([start, bias(a)]);
+            packer = packer.biases([start, bias(a)]);
         }
         for word in (0..2 * words).step_by(2) {
             for (a, b) in [(row(first), row(first + 1)), (row(first + 2), row(first + 3))] {
@@ -74,10 +74,10 @@ pub fn pack_blocks(
                 packer = packer.bytes(half(a[word + 1], b[word + 1], dual));
             }
         }
-        packer = packer.i32s((first..first + 4).map(|c| layer.multipliers.get(c).map_or(0, |m| m.m)));
+        packer = packer.multipliers((first..first + 4).map(|c| layer.multipliers.get(c).map_or(0, |m| m.m)));
     }
     if shifts {
-        packer = packer.bytes(layer.multipliers.iter().map(|m| m.k)).align4();
+        packer = packer.shifts(layer.multipliers.iter().map(|m| m.k));
     }
     Packed { consts: packer.finish(), dual, shifts }
 }
@@ -94,15 +94,15 @@ fn half(a: i8, b: i8, dual: bool) -> [u8; 2] {
 
 /// Constants of `depthwise_quad` and `depthwise_lines`, from `[channels][taps]` weights of
 /// at least four channels: four by four, the last group ending with the last channel.
-pub fn pack_fours(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> Vec<u8> {
+pub fn pack_fours(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> Constants {
     let channels = bias.len();
     let taps = weights.len() / channels;
     let mut packer = Packer::new();
     for first in (0..channels).step_by(4).map(|first| first.min(channels - 4)) {
         let four = first..first + 4;
         let of_tap = |tap: usize| four.clone().map(move |c| weights[taps * c + tap] as u8);
-        packer = packer.i32s(bias[four.clone()].iter().copied());
-        packer = packer.i32s(layer.multipliers[four.clone()].iter().map(|m| m.m));
+        packer = packer.biases(bias[four.clone()].iter().copied());
+        packer = packer.multipliers(layer.multipliers[four.clone()].iter().map(|m| m.m));
         packer = packer.bytes((0..taps).flat_map(of_tap));
     }
     packer.finish()

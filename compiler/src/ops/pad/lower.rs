@@ -7,7 +7,7 @@ use tinyc_runtime::kernels::copy;
 
 use super::Pad;
 use crate::ir::{Graph, NodeId};
-use crate::lower::{Call, Kernel, LowerError, Lowered};
+use crate::lower::{Call, Constants, Kernel, LowerError, Lowered};
 use crate::ops::transpose::lower::Strided;
 use crate::quant::QuantTable;
 
@@ -32,7 +32,7 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId, pad: &Pad) -> Result
     let scratch_bytes = copy::scratch_bytes(&params);
     Ok(Lowered::one(Call {
         kernel: Kernel::Copy(params),
-        consts: Vec::new(),
+        consts: Constants::default(),
         inputs: vec![node.inputs[0]],
         scratch_bytes,
     }))

@@ -8,7 +8,7 @@ use tinyc_runtime::kernels::{avg_pool, max_pool};
 
 use super::{Kind, Pool, multiplier};
 use crate::ir::{Graph, NodeId};
-use crate::lower::{Call, Kernel, LowerError, Lowered, Packer};
+use crate::lower::{Call, Constants, Kernel, LowerError, Lowered, Packer};
 use crate::ops::conv::lower::out_params;
 use crate::quant::{Multiplier, QuantTable};
 
@@ -43,7 +43,7 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId, pool: &Pool) -> Resu
                 lo: output.lo,
                 hi: output.hi,
             };
-            (Kernel::MaxPool(params), Vec::new(), max_pool::scratch_bytes(&params))
+            (Kernel::MaxPool(params), Constants::default(), max_pool::scratch_bytes(&params))
         }
         Kind::Average { count_include_pad } => {
             // Windows that never stick out all count every cell.
@@ -80,9 +80,8 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId, pool: &Pool) -> Resu
                 })
                 .collect::<Result<_, _>>()?;
             let consts = Packer::new()
-                .i32s(multipliers.iter().map(|m| m.m))
-                .bytes(multipliers.iter().map(|m| m.k))
-                .align4()
+                .multipliers(multipliers.iter().map(|m| m.m))
+                .shifts(multipliers.iter().map(|m| m.k))
                 .finish();
             (Kernel::AvgPool(params), consts, avg_pool::scratch_bytes(&params))
         }

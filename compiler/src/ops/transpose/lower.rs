@@ -6,7 +6,7 @@
 use tinyc_runtime::kernels::copy;
 
 use crate::ir::{Graph, NodeId};
-use crate::lower::{Call, Kernel, LowerError, Lowered};
+use crate::lower::{Call, Constants, Kernel, LowerError, Lowered};
 use crate::quant::QuantTable;
 
 /// The dimensions of a [`copy::Params`].
@@ -107,7 +107,7 @@ pub fn lower(graph: &Graph, _quant: &QuantTable, id: NodeId, perm: &[usize]) -> 
     let scratch_bytes = copy::scratch_bytes(&params);
     Ok(Lowered::one(Call {
         kernel: Kernel::Copy(params),
-        consts: Vec::new(),
+        consts: Constants::default(),
         inputs: vec![node.inputs[0]],
         scratch_bytes,
     }))

@@ -32,7 +32,7 @@ pub fn lower(
     let params = lut::Params { len: graph.shape(node.output).elements() };
     let call = Call {
         kernel: Kernel::Lut(params),
-        consts: Packer::new().codes(&table).finish(),
+        consts: Packer::new().table(table.map(|code| code as u8)).finish(),
         inputs: vec![node.inputs[0]],
         scratch_bytes: lut::scratch_bytes(&params),
     };

@@ -99,6 +99,7 @@ pub fn assemble(
             && !problem.slides()
             && overwritten(problem.home_of[&value]),
     };
+    let (weights, table_bytes) = blob.finish();
     let plan = Plan {
         name: graph.name.clone(),
         inputs: graph.inputs.iter().map(|v| io(v, true)).collect(),
@@ -115,7 +116,8 @@ pub fn assemble(
         arena_bytes: chosen.placed.total_bytes,
         parts,
         live_bound_bytes,
-        weights: blob.finish(),
+        weights,
+        table_bytes,
         unrolled: BTreeSet::new(),
     };
     verify::verify(&plan).map_err(PlanError::Bug)?;
@@ -180,7 +182,7 @@ impl<'a> Places<'a> {
         let calls = lowered.calls.into_iter().enumerate();
         calls
             .map(|(position, call)| PlannedCall {
-                kernel: call.kernel,
+                kernel: call.kernel.whole(),
                 consts: blob.add(call.consts),
                 inputs: call
                     .inputs
