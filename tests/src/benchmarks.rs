@@ -19,7 +19,7 @@ use tinyc::ops::Op;
 use tinyc::plan::Step;
 use tinyc::plan::choose::Opt;
 use tinyc::plan::unroll::saved_cycles;
-use tinyc::report::Budgets;
+use tinyc::report::{Budgets, code_size};
 use tinyc::samples::{SampleFile, Samples};
 use tinyc::target::Target;
 use tinyc::verify::emulator::{Core, FirmwareOptions};
@@ -67,6 +67,9 @@ pub const WATCHED: [Watched; 15] = [
 /// How much worse than the baseline a figure may be: a hundredth.
 pub const TOLERANCE: f64 = 0.01;
 
+/// Flash beside weights that may be taken on a Cortex-M4, unless speed is asked for.
+pub const CODE_LIMIT_BYTES: u64 = 16 << 10;
+
 /// A case with what was measured.
 #[derive(Debug, Clone)]
 pub struct Measured {
@@ -76,6 +79,8 @@ pub struct Measured {
     pub report: BenchReport,
     /// What its layers are, beside `report.layers`.
     pub kinds: Vec<Kind>,
+    /// Bytes of code and parameters of kernels, by the estimate.
+    pub code_estimate: u64,
     /// Cycles by the cost model; `None` where the core has no timing table.
     pub estimated: Option<u64>,
 }
@@ -178,7 +183,8 @@ pub fn measure(
         };
         plan.steps.iter().map(of).sum()
     });
-    Ok(Measured { watched, report, kinds, estimated })
+    let code_estimate = code_size::estimate_bytes(plan);
+    Ok(Measured { watched, report, kinds, code_estimate, estimated })
 }
 
 /// The codes of the first calibration sample.
@@ -233,6 +239,25 @@ pub fn worse(baseline: &Value, now: &Value) -> Vec<String> {
             _ => None,
         })
         .collect()
+}
+
+/// A sentence where code and tables take more than [`CODE_LIMIT_BYTES`].
+#[must_use]
+pub fn too_large(measured: &Measured) -> Option<String> {
+    let Watched { model, core, opt, .. } = measured.watched;
+    let bytes = measured.report.flash_bytes.code + measured.report.flash_bytes.other;
+    let limited = core == Core::M4 && opt != Opt::Speed;
+    (limited && bytes > CODE_LIMIT_BYTES).then(|| format!("{model} for {opt}: {bytes} B of code and tables"))
+}
+
+/// A sentence where the estimated code is more than a tenth off that of the firmware; it
+/// is made for cores with DSP instructions.
+#[must_use]
+pub fn misjudged(measured: &Measured) -> Option<String> {
+    let Measured { watched: Watched { model, core, opt, .. }, report, code_estimate, .. } = measured;
+    let linked = report.flash_bytes.code + report.flash_bytes.other - report.tables_bytes;
+    let off = *core == Core::M4 && code_estimate.abs_diff(linked) * 10 > linked;
+    off.then(|| format!("{model} for {opt}: {linked} B of code, estimated {code_estimate} B"))
 }
 
 #[cfg(test)]

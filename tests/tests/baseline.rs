@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 use tinyc::verify::emulator::FirmwareOptions;
-use tinyc_tests::benchmarks::{WATCHED, baseline_path, document, figures, measure, worse};
+use tinyc_tests::benchmarks::{
+    WATCHED, baseline_path, document, figures, measure, misjudged, too_large, worse,
+};
 use tinyc_tests::needs::{self, RealModels};
 
 #[test]
@@ -18,6 +20,8 @@ fn no_watched_figure_is_more_than_a_hundredth_worse() {
         if needs::emulator(watched.core) {
             let measured = measure(watched, &models, &data, &firmware).unwrap();
             found.extend(worse(&baseline, &figures(&measured)));
+            found.extend(too_large(&measured));
+            found.extend(misjudged(&measured));
         }
     }
     assert!(

@@ -11,7 +11,9 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 use tinyc::verify::emulator::FirmwareOptions;
-use tinyc_tests::benchmarks::{Measured, WATCHED, baseline_path, document, figures, measure, worse};
+use tinyc_tests::benchmarks::{
+    Measured, WATCHED, baseline_path, document, figures, measure, misjudged, too_large, worse,
+};
 
 const USAGE: &str = "usage: bench_baseline MODELS DATA [--write]
   MODELS   folder with float/
@@ -41,6 +43,7 @@ fn run(models: &Path, data: &Path, write: bool) -> Result<ExitCode, String> {
         let measured = measure(watched, models, data, &FirmwareOptions::default())
             .map_err(|error| format!("{name}: {error}"))?;
         println!("{name}: {}", figures(&measured));
+        too_large(&measured).into_iter().chain(misjudged(&measured)).for_each(|line| eprintln!("{line}"));
         all.push(measured);
     }
     let rows: Vec<Value> = all.iter().map(figures).collect();
