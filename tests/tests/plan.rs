@@ -437,5 +437,5 @@ fn tile_kernels_equal_the_references() {
             assert_eq!(codes, expected[&step.output].codes, "net {seed}, step {}", step.name);
         });
     }
-    assert_eq!(Vec::from_iter(kernels), ["conv_tile", "dense_tile", "depthwise", "depthwise_quad"]);
+    assert_eq!(Vec::from_iter(kernels), ["conv_tile", "dense_tile", "depthwise_lines", "depthwise_quad"]);
 }

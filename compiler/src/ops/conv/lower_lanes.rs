@@ -10,7 +10,7 @@ use tinyc_runtime::kernels::{conv_lanes, depthwise_lanes};
 use super::Conv;
 use super::lower::{fold_zero_point, out_params};
 use crate::ir::{Graph, NodeId};
-use crate::lower::{Call, Kernel, LowerError, Lowered, Packer};
+use crate::lower::{Call, Constants, Kernel, LowerError, Lowered, Packer};
 use crate::quant::{LayerQuant, QuantTable};
 
 /// Lowers a convolution; `None` where these kernels do not serve.
@@ -129,7 +129,7 @@ fn columns_first(weights: &[i8], [kernel_h, kernel_w]: [usize; 2], inputs: usize
 
 /// The stream of `arch::lanes`: of every four channels biases, weights `[channels][inputs]`
 /// by 16 inputs, multipliers, and shifts if any channel has one.
-pub fn pack(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> Vec<u8> {
+pub fn pack(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> Constants {
     let channels = bias.len();
     let taps = weights.len() / channels;
     let shifts = layer.multipliers.iter().any(|m| m.k > 0);
@@ -140,23 +140,23 @@ pub fn pack(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> Vec<u8> {
     let mut packer = Packer::new();
     for first in (0..channels).step_by(4) {
         let four = first..first + 4;
-        packer = packer.i32s(four.clone().map(|c| bias.get(c).copied().unwrap_or(0)));
+        packer = packer.biases(four.clone().map(|c| bias.get(c).copied().unwrap_or(0)));
         for tap in (0..taps).step_by(LANES) {
             let width = (taps - tap).min(LANES).next_multiple_of(4);
             for channel in four.clone() {
                 packer = packer.bytes((tap..tap + width).map(|tap| weight(channel, tap) as u8));
             }
         }
-        packer = packer.i32s(four.clone().map(|c| layer.multipliers.get(c).map_or(0, |m| m.m)));
+        packer = packer.multipliers(four.clone().map(|c| layer.multipliers.get(c).map_or(0, |m| m.m)));
         if shifts {
-            packer = packer.i32s(four.map(|c| layer.multipliers.get(c).map_or(0, |m| m.k.into())));
+            packer = packer.multipliers(four.map(|c| layer.multipliers.get(c).map_or(0, |m| m.k.into())));
         }
     }
     packer.finish()
 }
 
 /// The stream of `arch::depthwise_lanes`, with each channel `repeat` times.
-fn pack_depthwise(bias: &[i32], layer: &LayerQuant, repeat: usize) -> Vec<u8> {
+fn pack_depthwise(bias: &[i32], layer: &LayerQuant, repeat: usize) -> Constants {
     const TAPS: usize = 9;
     let shifts = layer.multipliers.iter().any(|m| m.k > 0);
     let mut packer = Packer::new();
@@ -171,14 +171,14 @@ fn pack_depthwise(bias: &[i32], layer: &LayerQuant, repeat: usize) -> Vec<u8> {
             }
             words
         };
-        packer = packer.i32s(placed(&|c| bias.get(c).copied()));
+        packer = packer.biases(placed(&|c| bias.get(c).copied()));
         for tap in 0..TAPS {
             let weight = |c: usize| layer.weights.get(c * TAPS + tap).copied().unwrap_or(0);
             packer = packer.bytes((first..first + LANES).map(|c| weight(channel(c)) as u8));
         }
-        packer = packer.i32s(placed(&|c| layer.multipliers.get(c).map(|m| m.m)));
+        packer = packer.multipliers(placed(&|c| layer.multipliers.get(c).map(|m| m.m)));
         if shifts {
-            packer = packer.i32s(placed(&|c| layer.multipliers.get(c).map(|m| m.k.into())));
+            packer = packer.multipliers(placed(&|c| layer.multipliers.get(c).map(|m| m.k.into())));
         }
     }
     packer.finish()
