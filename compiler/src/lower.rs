@@ -254,6 +254,15 @@ impl Constants {
     pub fn table_bytes(&self) -> usize {
         self.table_bytes
     }
+
+    /// The same with other constants behind them, from a multiple of 4 bytes on.
+    #[must_use]
+    pub fn then(mut self, next: &Constants) -> Constants {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        self.bytes.extend(&next.bytes);
+        self.table_bytes += next.table_bytes;
+        self
+    }
 }
 
 impl std::ops::Deref for Constants {
@@ -295,7 +304,7 @@ impl Packer {
         self.table(words.into_iter().flat_map(i32::to_le_bytes))
     }
 
-    /// Appends shifts of channels, with zeros up to a multiple of 4 bytes.
+    /// Appends shifts of channels, or other bytes that are no weights, with zeros up to a multiple of 4 bytes.
     pub fn shifts(self, shifts: impl IntoIterator<Item = u8>) -> Self {
         let packer = self.table(shifts);
         let fill = packer.0.len().next_multiple_of(4) - packer.0.len();

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::lower::Packer;
+use crate::lower::{Constants, Packer};
 
 /// What classes of pixels add to the layer's bias.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,15 +96,15 @@ impl BorderBias {
 
     /// As the kernels read it (`kernels/borders.rs` of the runtime).
     #[must_use]
-    pub fn pack(&self) -> Vec<u8> {
+    pub fn pack(&self) -> Constants {
         let across = self.across();
+        let rows = self.rows.iter().map(|&row| (row * across) as u8);
+        let columns = self.columns.iter().map(|&column| column as u8);
+        let index = self.index.iter().map(|&class| class as u8);
         Packer::new()
-            .i32s([self.index.len() as i32])
-            .bytes(self.rows.iter().map(|&row| (row * across) as u8))
-            .bytes(self.columns.iter().map(|&column| column as u8))
-            .bytes(self.index.iter().map(|&class| class as u8))
-            .align4()
-            .i32s(self.corrections.iter().flatten().copied())
+            .table((self.index.len() as i32).to_le_bytes())
+            .shifts(rows.chain(columns).chain(index))
+            .biases(self.corrections.iter().flatten().copied())
             .finish()
     }
 

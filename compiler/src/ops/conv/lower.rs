@@ -146,8 +146,7 @@ pub fn with_borders(call: Call, layer: &LayerQuant) -> Call {
         Kernel::ConvWindow(p) => BorderedConv::ConvWindow(p),
         other => unreachable!("tinyc bug: {other:?} has no borders"),
     };
-    let mut consts = Packer::new().bytes(call.consts).align4().finish();
-    consts.extend(borders.pack());
+    let consts = call.consts.then(&borders.pack());
     Call { kernel: Kernel::Bordered(Bordered { conv, pixels }), consts, ..call }
 }
 
