@@ -69,6 +69,7 @@ fn kws_dscnn_with_the_kernels_of_each_core() {
     for (target, core) in [
         ("stm32g0b1", Core::M0),
         ("stm32f103", Core::M3),
+        ("stm32h743", Core::M7),
         ("esp32c3", Core::Rv32),
         ("nrf5340", Core::M33),
         ("ensemble-e3-he", Core::M55),

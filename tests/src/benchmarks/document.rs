@@ -81,9 +81,12 @@ pub fn page(all: &[Measured]) -> String {
         "# Benchmarks\n\nMade by `{COMMAND}`, from models and data that are not part of this repository. Do not edit.\n\n{CONDITIONS}\n\n## Cortex-M4\n\n{}",
         summary(all)
     );
+    two_at_once(&mut text, all);
     text.push_str("\n## Other cores\n\n");
     text.push_str("| model | core | chip | instructions | cycles | code and tables B | weights B | of int8 | arena B | stack B |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|\n");
-    for Measured { watched, report, .. } in all.iter().filter(|m| m.watched.core != Core::M4) {
+    for Measured { watched, report, .. } in
+        all.iter().filter(|m| ![Core::M4, Core::M7].contains(&m.watched.core))
+    {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} | {} | {:.3} | {} | {} |",
@@ -104,6 +107,37 @@ pub fn page(all: &[Measured]) -> String {
         kinds(&mut text, measured);
     }
     text
+}
+
+const TWO_AT_ONCE: &str = "Arm publishes no instruction times for this core. Cycles are estimated by a model of dual issue after published rules (LLVM's scheduling model, measurements of others; `compiler/src/bench/dual_issue.rs`
+names both and what is left out), memory never waiting, branches and loads going well: no measurement of a board, and good for comparing two orders of the same instructions rather than for milliseconds. Both columns of cycles
+are of one plan, its inner loops in the order for Cortex-M4 and in the order for this core.";
+
+/// What the order of instructions does on a core that issues two at once.
+fn two_at_once(text: &mut String, all: &[Measured]) {
+    let _ = write!(
+        text,
+        "\n## Cortex-M7\n\n{TWO_AT_ONCE}\n\n| model | --opt | chip | MACs | instructions | cycles, M4's order | cycles, M7's order | times faster | a MAC | code B | weights B | arena B |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+    );
+    for Measured { watched, report, m4_order, .. } in all.iter().filter(|m| m.watched.core == Core::M7) {
+        let cycles = report.cycles.unwrap_or(0);
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {:.3} | {} | {} | {} |",
+            watched.model,
+            report.opt,
+            report.target,
+            thousands(report.macs),
+            thousands(report.instructions),
+            or_dash(m4_order.map(thousands)),
+            thousands(cycles),
+            or_dash(m4_order.map(|before| format!("{:.2}", before as f64 / cycles as f64))),
+            report.cycles_per_mac.unwrap_or(0.0),
+            thousands(report.flash_bytes.code + report.flash_bytes.other),
+            thousands(report.flash_bytes.weights),
+            thousands(report.arena_bytes),
+        );
+    }
 }
 
 /// The table of the README.

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 use tinyc::verify::emulator::FirmwareOptions;
 use tinyc_tests::benchmarks::{
-    Measured, WATCHED, baseline_path, document, figures, measure, misjudged, too_large, worse,
+    Measured, WATCHED, baseline_path, document, figures, measure_both, misjudged, too_large, worse,
 };
 
 const USAGE: &str = "usage: bench_baseline MODELS DATA [--write]
@@ -40,7 +40,7 @@ fn run(models: &Path, data: &Path, write: bool) -> Result<ExitCode, String> {
     let mut all: Vec<Measured> = Vec::new();
     for watched in WATCHED {
         let name = format!("{} on {} for {}", watched.model, watched.target, watched.opt);
-        let measured = measure(watched, models, data, &FirmwareOptions::default())
+        let measured = measure_both(watched, models, data, &FirmwareOptions::default())
             .map_err(|error| format!("{name}: {error}"))?;
         println!("{name}: {}", figures(&measured));
         too_large(&measured).into_iter().chain(misjudged(&measured)).for_each(|line| eprintln!("{line}"));
