@@ -94,6 +94,8 @@ pub use self::mve::*;
     feature = "rv32imc"
 )))]
 pub use self::portable::*;
+#[cfg(feature = "cortex_m_dsp")]
+pub use self::portable_lanes::*;
 pub use self::portable_lines::*;
 #[cfg(feature = "rv32imc")]
 pub use self::rv32imc::*;
