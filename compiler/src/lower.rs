@@ -304,7 +304,8 @@ impl Packer {
         self.table(words.into_iter().flat_map(i32::to_le_bytes))
     }
 
-    /// Appends shifts of channels, or other bytes that are no weights, with zeros up to a multiple of 4 bytes.
+    /// Appends shifts of channels, or other bytes that are no weights, with zeros up to a
+    /// multiple of 4 bytes.
     pub fn shifts(self, shifts: impl IntoIterator<Item = u8>) -> Self {
         let packer = self.table(shifts);
         let fill = packer.0.len().next_multiple_of(4) - packer.0.len();

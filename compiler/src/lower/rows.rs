@@ -14,7 +14,7 @@ use tinyc_runtime::kernels::{
 };
 
 use super::Kernel;
-use super::sweep::Walk;
+use super::sweep::{Walk, lanes_walk, lines_walk, quad_walk};
 use crate::ops::conv::lower_lanes;
 use crate::ops::conv::lower_tile::with_row_strip;
 
@@ -133,17 +133,7 @@ impl Kernel {
             Kernel::DepthwiseWindow(p) => windows!(p, p.in_c),
             Kernel::ConvLanes(p) => windows!(p, p.out_c),
             Kernel::DepthwiseLanes(p) => RowForm {
-                walk: Walk {
-                    in_rows: p.in_h,
-                    in_row_bytes: p.in_w * p.in_c,
-                    out_rows: p.out_h,
-                    out_row_bytes: p.out_w * p.in_c,
-                    kernel: 3,
-                    stride: p.stride_h,
-                    pad: p.pad_top,
-                    dilation: p.dilation_h,
-                    rows_per_step: 1,
-                },
+                walk: Walk { rows_per_step: 1, ..lanes_walk(p) },
                 gathers: false,
                 adjacent: false,
                 most_units: MOST_UNITS,
@@ -168,34 +158,14 @@ impl Kernel {
                 second_row_bytes: 0,
             },
             Kernel::DepthwiseQuad(p) => RowForm {
-                walk: Walk {
-                    in_rows: p.in_h,
-                    in_row_bytes: p.in_w * p.channels,
-                    out_rows: p.out_h,
-                    out_row_bytes: p.out_w * p.channels,
-                    kernel: 3,
-                    stride: p.stride,
-                    pad: p.pad_top,
-                    dilation: 1,
-                    rows_per_step: 1,
-                },
+                walk: Walk { rows_per_step: 1, ..quad_walk(p) },
                 gathers: false,
                 adjacent: true,
                 most_units: MOST_UNITS,
                 second_row_bytes: 0,
             },
             Kernel::DepthwiseLines(p) => RowForm {
-                walk: Walk {
-                    in_rows: p.in_h,
-                    in_row_bytes: p.in_w * p.channels,
-                    out_rows: p.out_h,
-                    out_row_bytes: p.out_w * p.channels,
-                    kernel: p.kernel_h,
-                    stride: p.stride_h,
-                    pad: p.pad_top,
-                    dilation: 1,
-                    rows_per_step: 1,
-                },
+                walk: Walk { rows_per_step: 1, ..lines_walk(p) },
                 gathers: false,
                 adjacent: true,
                 most_units: MOST_UNITS,

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use tinyc_runtime::kernels::depthwise_lanes;
+use tinyc_runtime::kernels::{depthwise_lanes, depthwise_lines, depthwise_quad};
 
 use super::Kernel;
 
@@ -224,8 +224,38 @@ fn forward_only(forward: Walk) -> Sweep {
     Sweep { forward, backward: None }
 }
 
-/// The rows of a depthwise convolution in vectors.
-fn lanes_walk(p: &depthwise_lanes::Params) -> Walk {
+/// The rows of a depthwise convolution 3 x 3, four channels at a time.
+pub(super) fn quad_walk(p: &depthwise_quad::Params) -> Walk {
+    Walk {
+        in_rows: p.in_h,
+        in_row_bytes: p.in_w * p.channels,
+        out_rows: p.out_h,
+        out_row_bytes: p.out_w * p.channels,
+        kernel: 3,
+        stride: p.stride,
+        pad: p.pad_top,
+        dilation: 1,
+        rows_per_step: p.step_rows(),
+    }
+}
+
+/// The rows of one of any kernel.
+pub(super) fn lines_walk(p: &depthwise_lines::Params) -> Walk {
+    Walk {
+        in_rows: p.in_h,
+        in_row_bytes: p.in_w * p.channels,
+        out_rows: p.out_h,
+        out_row_bytes: p.out_w * p.channels,
+        kernel: p.kernel_h,
+        stride: p.stride_h,
+        pad: p.pad_top,
+        dilation: 1,
+        rows_per_step: p.step_rows(),
+    }
+}
+
+/// The rows of one in vectors.
+pub(super) fn lanes_walk(p: &depthwise_lanes::Params) -> Walk {
     Walk {
         in_rows: p.in_h,
         in_row_bytes: p.in_w * p.in_c,
@@ -237,6 +267,10 @@ fn lanes_walk(p: &depthwise_lanes::Params) -> Walk {
         dilation: p.dilation_h,
         rows_per_step: 1,
     }
+}
+
+fn both_ways(walk: Walk) -> Sweep {
+    Sweep { forward: walk, backward: Some(walk) }
 }
 
 impl Kernel {
@@ -258,10 +292,7 @@ impl Kernel {
             // Where a pixel has its own window, two at a time are read and written.
             Kernel::ConvLanes(p) if p.pointwise() => Some(forward_only(pixel_pairs!(p))),
             Kernel::ConvLanes(p) => Some(forward_only(windows!(p, p.out_c).forward)),
-            Kernel::DepthwiseLanes(p) => {
-                let walk = lanes_walk(p);
-                Some(Sweep { forward: walk, backward: Some(walk) })
-            }
+            Kernel::DepthwiseLanes(p) => Some(both_ways(lanes_walk(p))),
             // A strip of tiles. It looks at all rows of its last window, but outputs
             // that exist depend on those of their own windows alone.
             Kernel::ConvWinograd(p) => Some(forward_only(Walk {
@@ -276,34 +307,8 @@ impl Kernel {
                 rows_per_step: p.tile_h,
             })),
             // Channel after channel over the rows of a step.
-            Kernel::DepthwiseQuad(p) => {
-                let walk = Walk {
-                    in_rows: p.in_h,
-                    in_row_bytes: p.in_w * p.channels,
-                    out_rows: p.out_h,
-                    out_row_bytes: p.out_w * p.channels,
-                    kernel: 3,
-                    stride: p.stride,
-                    pad: p.pad_top,
-                    dilation: 1,
-                    rows_per_step: p.step_rows(),
-                };
-                Some(Sweep { forward: walk, backward: Some(walk) })
-            }
-            Kernel::DepthwiseLines(p) => {
-                let walk = Walk {
-                    in_rows: p.in_h,
-                    in_row_bytes: p.in_w * p.channels,
-                    out_rows: p.out_h,
-                    out_row_bytes: p.out_w * p.channels,
-                    kernel: p.kernel_h,
-                    stride: p.stride_h,
-                    pad: p.pad_top,
-                    dilation: 1,
-                    rows_per_step: p.step_rows(),
-                };
-                Some(Sweep { forward: walk, backward: Some(walk) })
-            }
+            Kernel::DepthwiseQuad(p) => Some(both_ways(quad_walk(p))),
+            Kernel::DepthwiseLines(p) => Some(both_ways(lines_walk(p))),
             // Several pixels of a row share the reading of a weight.
             Kernel::Sparse(p) => Some(forward_only(Walk {
                 in_rows: p.in_h,

@@ -119,7 +119,7 @@ fn larger(a: Extent, b: Extent) -> Extent {
 /// are where they reach into the padding.
 fn read(window: &Window, axis: usize, out: usize) -> usize {
     let lead = [window.pads.top, window.pads.left][axis];
-    ((out - 1) * window.stride[axis] + window.span(axis)).saturating_sub(lead)
+    window.reach(axis, out).saturating_sub(lead)
 }
 
 /// Whether the constants of an affine node are the same for all rows and columns.

@@ -2,7 +2,8 @@
 //!
 //! In: a quantized node. Out: one call, or nothing where only the general kernels
 //! serve (groups that are not depthwise, other depthwise shapes than 3 x 3, depthwise
-//! weights of -128, biases that differ at borders). Invariant: the same bytes as the general kernels give.
+//! weights of -128, biases that differ at borders). Invariant: the same bytes as the
+//! general kernels give.
 
 use tinyc_runtime::arch::{LANES, depthwise_place};
 use tinyc_runtime::kernels::{conv_lanes, depthwise_lanes};
@@ -32,12 +33,9 @@ pub fn lower(
         graph.shape(node.output).hwc().expect("verified: convolution output is [1, H, W, C]");
     let window = conv.window;
     let depthwise = conv.groups == in_c && out_c == in_c && window.kernel == [3, 3];
-    // Biases that differ at borders are for the general kernel.
-    if layer.borders.is_some() {
-        return Ok(None);
-    }
     // Sums of two depthwise products must fit 16 bits.
-    if conv.groups != 1 && (!depthwise || layer.weights.contains(&i8::MIN)) {
+    let grouped = conv.groups != 1 && (!depthwise || layer.weights.contains(&i8::MIN));
+    if grouped || layer.borders.is_some() {
         return Ok(None);
     }
     let bias = fold_zero_point(layer, input.zero_point)?;

@@ -49,6 +49,19 @@ impl Window {
         (self.kernel[axis] - 1) * self.dilation[axis] + 1
     }
 
+    /// Rows or columns, from the first of the padding on, up to the last that the first
+    /// `out` windows reach (at least one) along an axis.
+    pub fn reach(&self, axis: usize, out: usize) -> usize {
+        (out - 1) * self.stride[axis] + self.span(axis)
+    }
+
+    /// Where tap `tap` of window `at` lies along an axis; `None` outside an input of `size`.
+    pub fn position(&self, axis: usize, at: usize, tap: usize, size: usize) -> Option<usize> {
+        let lead = [self.pads.top, self.pads.left][axis];
+        let position = (at * self.stride[axis] + tap * self.dilation[axis]).checked_sub(lead)?;
+        (position < size).then_some(position)
+    }
+
     /// Rows and columns of the output over an input of `height` x `width`;
     /// `ceil` counts a last window that sticks out (ONNX `ceil_mode`), unless it
     /// would start beyond input and leading padding.

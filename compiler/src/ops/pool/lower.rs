@@ -47,9 +47,9 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId, pool: &Pool) -> Resu
         }
         Kind::Average { count_include_pad } => {
             // Windows that never stick out all count every cell.
-            let reached = |axis: usize, out: usize| (out - 1) * window.stride[axis] + window.span(axis);
-            let inside =
-                window.pads == Default::default() && reached(0, out_h) <= in_h && reached(1, out_w) <= in_w;
+            let inside = window.pads == Default::default()
+                && window.reach(0, out_h) <= in_h
+                && window.reach(1, out_w) <= in_w;
             let cells = window.kernel[0] * window.kernel[1];
             let first_count = if inside { cells } else { 1 };
             let params = avg_pool::Params {

@@ -48,7 +48,7 @@ impl Grid {
     pub fn behind(&self, window: &Window, size: [usize; 2], out: [usize; 2]) -> Grid {
         Grid::of(out, |axis, at| -> Vec<Option<usize>> {
             (0..window.kernel[axis])
-                .map(|tap| position(window, axis, at, tap, size[axis]).map(|i| self.axes[axis][i]))
+                .map(|tap| window.position(axis, at, tap, size[axis]).map(|i| self.axes[axis][i]))
                 .collect()
         })
     }
@@ -68,13 +68,6 @@ impl Grid {
         let columns = first(1);
         first(0).into_iter().flat_map(|y| columns.iter().map(move |&x| [y, x])).collect()
     }
-}
-
-/// Where a tap lies along an axis; `None` outside the input.
-pub fn position(window: &Window, axis: usize, at: usize, tap: usize, size: usize) -> Option<usize> {
-    let lead = [window.pads.top, window.pads.left][axis];
-    let at = (at * window.stride[axis] + tap * window.dilation[axis]).checked_sub(lead)?;
-    (at < size).then_some(at)
 }
 
 /// An activation's classes, and its channels that depend on them alone.
@@ -305,7 +298,7 @@ impl Layer<'_> {
         let mut acc = [i64::from(self.quant.bias[channel]); 2];
         for (tap, weights) in weights.chunks(per_group).enumerate() {
             let taps = [tap / window.kernel[1], tap % window.kernel[1]];
-            let place = |axis: usize| position(window, axis, at[axis], taps[axis], size[axis]);
+            let place = |axis: usize| window.position(axis, at[axis], taps[axis], size[axis]);
             let place = place(0).zip(place(1));
             for (i, &w) in weights.iter().enumerate().filter(|(_, w)| **w != 0) {
                 let range = place.map_or(pad, |(y, x)| known.range(self.input, first + i, [y, x]));

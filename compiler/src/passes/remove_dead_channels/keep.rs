@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::classes::{Known, position, size_of};
+use super::classes::{Known, size_of};
 use crate::ir::{Graph, NodeId, ValueId};
 use crate::ops::Op;
 use crate::ops::conv::Conv;
@@ -153,7 +153,7 @@ fn reads_padding(graph: &Graph, id: NodeId, conv: &Conv) -> bool {
     let node = graph.node(id);
     let [size, out] = [node.inputs[0], node.output].map(|value| size_of(graph.shape(value)));
     let outside = |axis: usize, at: usize| {
-        (0..conv.window.kernel[axis]).any(|tap| position(&conv.window, axis, at, tap, size[axis]).is_none())
+        (0..conv.window.kernel[axis]).any(|tap| conv.window.position(axis, at, tap, size[axis]).is_none())
     };
     (0..2).any(|axis| (0..out[axis]).any(|at| outside(axis, at)))
 }

@@ -117,11 +117,7 @@ pub fn product(range: Range, zero_point: i8, weight: i8) -> [i64; 2] {
 /// The distinct kinds of windows along an axis (0: rows, 1: columns): which of a
 /// window's taps lie inside the input.
 fn borders(window: &Window, axis: usize, size: usize, out: usize) -> BTreeSet<Vec<bool>> {
-    let lead = [window.pads.top, window.pads.left][axis];
-    let inside = |o: usize, k: usize| {
-        let at = o * window.stride[axis] + k * window.dilation[axis];
-        (lead..lead + size).contains(&at)
-    };
+    let inside = |o: usize, k: usize| window.position(axis, o, k, size).is_some();
     (0..out).map(|o| (0..window.kernel[axis]).map(|k| inside(o, k)).collect()).collect()
 }
 

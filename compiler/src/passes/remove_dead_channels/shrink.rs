@@ -8,7 +8,7 @@
 
 use ndarray::{ArrayD, Axis, IxDyn};
 
-use super::classes::{Known, position, size_of};
+use super::classes::{Known, size_of};
 use super::keep::Kept;
 use crate::Module;
 use crate::ir::{NodeId, QuantParams, Selection, ValueId};
@@ -127,7 +127,7 @@ struct Lost<'a> {
 impl Lost<'_> {
     fn of_tap(&self, conv: &Conv, size: [usize; 2], at: [usize; 2], tap: usize) -> Place {
         let taps = [tap / conv.window.kernel[1], tap % conv.window.kernel[1]];
-        let place = |axis: usize| position(&conv.window, axis, at[axis], taps[axis], size[axis]);
+        let place = |axis: usize| conv.window.position(axis, at[axis], taps[axis], size[axis]);
         match place(0).zip(place(1)) {
             Some((y, x)) => Place::Inside([y, x]),
             None => Place::Outside(self.params.code(f64::from(conv.pad_value))),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::assemble::addressable_in;
 use super::choose::Candidate;
 use super::layout::Holds;
-use super::pack::{Item, Placed, pack};
+use super::pack::{Item, Placed, pack, profile};
 use super::problem::Problem;
 use crate::ir::{Graph, NodeId};
 use crate::lower::Lowered;
@@ -33,28 +33,13 @@ impl Items<'_> {
 
 impl Things for Items<'_> {
     fn bound(&self, members: &[usize]) -> usize {
-        live_bytes(members.iter().map(|&member| &self.0[member]))
+        profile(members.iter().map(|&member| &self.0[member])).into_iter().max().unwrap_or(0)
     }
 
     fn pack(&self, members: &[usize]) -> (Vec<usize>, usize) {
         let placed = pack(&self.some(members), LOOKS, ROUNDS);
         (placed.offsets, placed.total_bytes)
     }
-}
-
-/// The most bytes of some items that live at one moment.
-fn live_bytes<'a>(items: impl Iterator<Item = &'a Item>) -> usize {
-    let mut change: BTreeMap<usize, isize> = BTreeMap::new();
-    for piece in items.flat_map(|item| &item.pieces) {
-        *change.entry(piece.first).or_default() += piece.bytes as isize;
-        *change.entry(piece.last + 1).or_default() -= piece.bytes as isize;
-    }
-    let mut live = 0;
-    let at_each = change.into_values().map(|bytes| {
-        live += bytes;
-        live as usize
-    });
-    at_each.max().unwrap_or(0)
 }
 
 /// The candidate divided over regions, with the parts.

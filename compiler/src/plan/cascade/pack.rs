@@ -73,10 +73,11 @@ pub struct Placed {
 }
 
 /// The bytes that live at each moment; the largest is a bound of every placement.
-pub fn profile(items: &[Item]) -> Vec<usize> {
-    let end = items.iter().map(Item::last).max().map_or(0, |last| last + 1);
+pub fn profile<'a>(items: impl IntoIterator<Item = &'a Item, IntoIter: Clone>) -> Vec<usize> {
+    let items = items.into_iter();
+    let end = items.clone().map(Item::last).max().map_or(0, |last| last + 1);
     let mut change = vec![0isize; end + 1];
-    for piece in items.iter().flat_map(|i| &i.pieces) {
+    for piece in items.flat_map(|i| &i.pieces) {
         change[piece.first] += piece.bytes as isize;
         change[piece.last + 1] -= piece.bytes as isize;
     }
