@@ -10,9 +10,10 @@ parameters. With one call the compiler specialises the kernel for it: the larges
 is taken. A further call costs half of what the last two of four add (code around the
 kernel and its parameters), the family costs what is left of the first two.
 
-Some families have parts that only some calls need: such a part is what one more call adds,
-less what a call costs; of a part that comes once for each size, the first and a further one. Parts of which any may be missing are what firmware with all of
-them loses without one. Bytes are .text and .rodata, read from the ELF. Prints the rows of
+Some families have parts that only some calls need: such a part is what one more call
+adds, less what a call costs; of a part that comes once for each size, the first and a
+further one. Parts of which any may be missing are what firmware with all of them loses
+without one. Bytes are .text and .rodata, read from the ELF. Prints the rows of
 compiler/src/report/code_size.rs.
 """
 
@@ -104,7 +105,7 @@ def quad(i, stride=1):
     size = 12 // stride
     return (
         "Params { in_h: 12, in_w: 12, channels: 2%d, out_h: %d, out_w: %d, stride: %d, pad_top: 1, pad_left: 1, "
-        "pad_code: -3, rows: 4, columns: 6, zero_point: %d }.layer()" % (i, size, size, stride, i)
+        "pad_code: -3, rows: 4, columns: 6, %s }.layer()" % (i, size, size, stride, out(i))
     )
 
 

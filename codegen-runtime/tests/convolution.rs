@@ -2,7 +2,10 @@
 
 mod common;
 
-use common::{Axis, CASES, Classes, Layer, Rng, guarded, guarded_rows, no_scratch, requantize, share_inside};
+use common::{
+    Axis, CASES, Classes, Layer, Rng, guarded, guarded_rows, mostly_inside, no_scratch, requantize,
+    share_inside,
+};
 use tinyc_runtime::kernels::{conv2d, conv2d_borders, dense, depthwise};
 
 /// Runs a random convolution with these channels; returns the share of codes
@@ -148,18 +151,11 @@ fn check_depthwise(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, multiplier: us
     share_inside(&got, p.out)
 }
 
-/// The average over `cases` random cases must not be mostly saturation; the few
-/// that Miri gets may be.
-fn mostly_inside(cases: usize, mut case: impl FnMut() -> f64) {
-    let average = (0..cases).map(|_| case()).sum::<f64>() / cases as f64;
-    assert!(cfg!(miri) || average > 0.5, "only {average:.2} of the codes were inside the range");
-}
-
 #[test]
 fn conv2d_equals_plain_loops() {
     let mut rng = Rng::new(1);
     let sizes = if cfg!(miri) { 5 } else { 9 };
-    mostly_inside(CASES, || {
+    mostly_inside(0.5, CASES, || {
         let axes = [Axis::random(&mut rng, sizes), Axis::random(&mut rng, sizes)];
         let groups = if rng.chance(3) { rng.size(2, 4) } else { 1 };
         let widest = if groups == 1 && !cfg!(miri) { 19 } else { 5 };
@@ -172,7 +168,7 @@ fn conv2d_equals_plain_loops() {
 fn conv2d_over_time_and_pointwise() {
     let mut rng = Rng::new(2);
     let unit = Axis { size: 1, kernel: 1, stride: 1, pad: 0, pad_after: 0, dilation: 1, out: 1 };
-    mostly_inside(CASES / 3, || {
+    mostly_inside(0.5, CASES / 3, || {
         let time = Axis::random(&mut rng, 11);
         let (a, b) = (rng.size(1, 6), rng.size(1, 9));
         let line = Axis { size: 5, out: 5, ..unit };
@@ -189,7 +185,7 @@ fn conv2d_over_time_and_pointwise() {
 fn depthwise_equals_plain_loops() {
     let mut rng = Rng::new(3);
     let sizes = if cfg!(miri) { 5 } else { 9 };
-    mostly_inside(CASES, || {
+    mostly_inside(0.5, CASES, || {
         let axes = [Axis::random(&mut rng, sizes), Axis::random(&mut rng, sizes)];
         let in_c = rng.size(1, if cfg!(miri) { 21 } else { 39 });
         let multiplier = if rng.chance(3) { rng.size(2, 3) } else { 1 };
@@ -200,7 +196,7 @@ fn depthwise_equals_plain_loops() {
 #[test]
 fn dense_equals_plain_loops() {
     let mut rng = Rng::new(4);
-    mostly_inside(CASES, || {
+    mostly_inside(0.5, CASES, || {
         let (rows, shifts) = (rng.size(1, 3), rng.chance(3));
         let (in_features, out_features) = (rng.size(1, 70), rng.size(1, 13));
         let layer = Layer::random(&mut rng, out_features, in_features, shifts);

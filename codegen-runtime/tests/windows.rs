@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{Axis, Blob, CASES, Classes, Layer, Rng, guarded, guarded_rows, requantize, share_inside};
+use common::{
+    Axis, Blob, CASES, Classes, Layer, Rng, guarded, guarded_rows, mostly_inside, requantize, share_inside,
+};
 use tinyc_runtime::arch::{pair_windows, window_sums};
 use tinyc_runtime::kernels::{conv_window, conv_window_borders, depthwise_window};
 use tinyc_runtime::requant::{Out, multiply_by_halves};
@@ -121,18 +123,11 @@ fn check_conv(rng: &mut Rng, [h, w]: [Axis; 2], in_c: usize, out_c: usize) -> f6
     share_inside(&got, p.out)
 }
 
-/// The average over `cases` random cases must not be mostly saturation; the few
-/// that Miri gets may be.
-fn mostly_inside(cases: usize, mut case: impl FnMut() -> f64) {
-    let average = (0..cases).map(|_| case()).sum::<f64>() / cases as f64;
-    assert!(cfg!(miri) || average > 0.3, "only {average:.2} of the codes were inside the range");
-}
-
 #[test]
 fn conv_window_equals_plain_loops() {
     let mut rng = Rng::new(31);
     let sizes = if cfg!(miri) { 4 } else { 9 };
-    mostly_inside(CASES, || {
+    mostly_inside(0.3, CASES, || {
         let axes = [Axis::random(&mut rng, sizes), Axis::random(&mut rng, sizes)];
         let widest = if cfg!(miri) { 5 } else { 19 };
         let (in_c, out_c) = (rng.size(1, widest), rng.size(1, widest));
@@ -143,7 +138,7 @@ fn conv_window_equals_plain_loops() {
 #[test]
 fn conv_window_pointwise_crosses_row_ends() {
     let mut rng = Rng::new(32);
-    mostly_inside(CASES / 2, || {
+    mostly_inside(0.3, CASES / 2, || {
         let axis = |size| Axis { size, kernel: 1, stride: 1, pad: 0, pad_after: 0, dilation: 1, out: size };
         let axes = [axis(rng.size(1, 4)), axis(rng.size(1, 5))];
         let (in_c, out_c) = (rng.size(1, 70), rng.size(1, 21));
@@ -200,7 +195,7 @@ fn conv_window_pointwise_in_place() {
 fn depthwise_window_equals_plain_loops() {
     let mut rng = Rng::new(34);
     let sizes = if cfg!(miri) { 4 } else { 9 };
-    mostly_inside(CASES, || {
+    mostly_inside(0.3, CASES, || {
         let [h, w] = [Axis::random(&mut rng, sizes), Axis::random(&mut rng, sizes)];
         let channels = rng.size(1, if cfg!(miri) { 5 } else { 19 });
         let shifts = rng.chance(4);

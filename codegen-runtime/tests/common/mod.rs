@@ -213,6 +213,13 @@ pub fn share_inside(codes: &[i8], out: Out) -> f64 {
     inside as f64 / codes.len() as f64
 }
 
+/// Runs random cases, each of which says how many of its codes are inside the range: on
+/// average more than `least` must be, though the few that Miri gets may not.
+pub fn mostly_inside(least: f64, cases: usize, mut case: impl FnMut() -> f64) {
+    let average = (0..cases).map(|_| case()).sum::<f64>() / cases as f64;
+    assert!(cfg!(miri) || average > least, "only {average:.2} of the codes were inside the range");
+}
+
 /// No scratch.
 pub fn no_scratch() -> Bytes<'static> {
     Bytes::from_mut(&mut [])
