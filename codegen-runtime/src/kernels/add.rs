@@ -38,6 +38,14 @@ pub struct Params {
     pub hi: i32,
 }
 
+impl Params {
+    /// The sum of codes side by side.
+    #[inline(always)]
+    const fn sum(&self) -> WeightedSum {
+        WeightedSum { ma: self.ma, mb: self.mb, c: self.c as i32, shift: self.shift }
+    }
+}
+
 /// Private bytes of the arena that the kernel needs.
 pub const fn scratch_bytes(_p: &Params) -> usize {
     0
@@ -84,17 +92,24 @@ pub fn run_rows(
 #[inline(always)]
 pub fn step(p: &Params, [a, b]: [Bytes<'_>; 2], strides: [usize; 2], out: Bytes<'_>, len: usize) {
     match strides {
-        [1, 1] if !p.wide => {
-            let sum = WeightedSum { ma: p.ma, mb: p.mb, c: p.c as i32, shift: p.shift };
-            arch::weighted_sum([a, b], out, len, &sum);
-            // The zero point is part of the sum.
-            arch::clamp_codes(out, len, Out { zero_point: 0, lo: p.lo, hi: p.hi });
+        [1, 1] if !p.wide && p.lo == -128 && p.hi == 127 => {
+            arch::weighted_sum([a, b], out, len, &p.sum());
         }
+        [1, 1] if !p.wide => clamped(p, [a, b], out, len),
         // The strides that occur as constants, so that loops over them vectorise.
         [1, 1] => line(p, |i| (a.get(i), b.get(i)), out, len),
         [1, 0] => line(p, |i| (a.get(i), b.get(0)), out, len),
         [a_stride, b_stride] => line(p, |i| (a.get(i * a_stride), b.get(i * b_stride)), out, len),
     }
+}
+
+/// Kept apart: within `step` it keeps the compiler from leaving out what the parameters
+/// do not need.
+#[inline(never)]
+fn clamped(p: &Params, operands: [Bytes<'_>; 2], out: Bytes<'_>, len: usize) {
+    arch::weighted_sum(operands, out, len, &p.sum());
+    // The zero point is part of the sum.
+    arch::clamp_codes(out, len, Out { zero_point: 0, lo: p.lo, hi: p.hi });
 }
 
 #[inline(never)]
