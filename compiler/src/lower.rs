@@ -181,17 +181,24 @@ pub struct Lowered {
     /// and its element `i` is not read after the output's element `i` is written.
     /// Empty where the output must lie apart. One at most is used.
     pub in_place: Vec<usize>,
+    /// Whether the output is the node's operands, one after the other, and call `i` copies
+    /// operand `i` to its place and does nothing else: a planner may let who makes an
+    /// operand write it there.
+    pub side_by_side: bool,
+    /// Operands that are written where they lie in the output, with their first byte there;
+    /// a planner's decision, after which no call copies them.
+    pub shown: Vec<(ValueId, usize)>,
 }
 
 impl Lowered {
     /// No call: the output is the input's bytes.
     pub fn view() -> Lowered {
-        Lowered { calls: Vec::new(), in_place: Vec::new() }
+        Lowered { calls: Vec::new(), in_place: Vec::new(), side_by_side: false, shown: Vec::new() }
     }
 
     /// A single call that needs its output apart from its inputs.
     pub fn one(call: Call) -> Lowered {
-        Lowered { calls: vec![call], in_place: Vec::new() }
+        Lowered { calls: vec![call], ..Lowered::view() }
     }
 
     /// The same calls, whose output may take the bytes of the operands at `positions`.
@@ -209,9 +216,9 @@ impl Lowered {
         self.calls.iter().map(|call| call.consts.len()).sum()
     }
 
-    /// Whether the node costs nothing at run time.
+    /// Whether the output is the operand's bytes under another shape.
     pub fn is_view(&self) -> bool {
-        self.calls.is_empty()
+        self.calls.is_empty() && self.shown.is_empty()
     }
 }
 

@@ -253,7 +253,7 @@ fn increment(net: &mut Net, name: &str, x: ValueId) -> ((NodeId, Lowered), Value
     let id = net.node(name, "Increment", Op::Unary(vec![]), vec![x], shape);
     let consts = Packer::new().table((0..=255u8).map(|q| q.wrapping_add(1))).finish();
     let call = Call { kernel: Kernel::Lut(lut::Params { len }), consts, inputs: vec![x], scratch_bytes: 0 };
-    ((id, Lowered { calls: vec![call], in_place: vec![0] }), net.out(id))
+    ((id, Lowered::one(call).in_place_of([0])), net.out(id))
 }
 
 fn view(net: &mut Net, name: &str, x: ValueId, shape: &[usize]) -> ((NodeId, Lowered), ValueId) {
@@ -398,7 +398,7 @@ fn a_part_that_nobody_writes_is_caught() {
     let error = assemble(&net.module, vec![(id, Lowered::one(call(params)))]).unwrap_err();
     assert!(error.to_string().contains("(7)"), "{error}");
     let second = copy::Params { out_offset: 4, ..params };
-    let both = Lowered { calls: vec![call(params), call(second)], in_place: vec![] };
+    let both = Lowered::many(vec![call(params), call(second)]);
     let plan = assemble(&net.module, vec![(id, both)]).unwrap();
     assert_eq!(Simulator::new(&plan).run(&[&[1, 2, 3, 4]]), [[1, 2, 3, 4, 1, 2, 3, 4]]);
 }

@@ -4,7 +4,7 @@ mod emitted;
 mod hand_made;
 
 use emitted::{cargo, clippy_finds_nothing, fixture, options, runners, work_dir};
-use hand_made::{Mutants, Net, branches, chain, expected, geometries, residual, zoo};
+use hand_made::{Mutants, Net, branches, chain, expected, geometries, residual, strands, zoo};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tinyc::codegen::{CodegenError, Part as Model, Placement, generate, generate_several, write};
@@ -83,6 +83,7 @@ fn random_graphs_over_random_regions_give_the_references_bytes() {
             (KernelSet::Tiles, residual(seed)),
             (KernelSet::Windows, branches()),
             (KernelSet::General, zoo()),
+            (KernelSet::General, strands(seed)),
         ] {
             let undivided = plan_with(&net.module, kernels).unwrap().arena_bytes;
             let sizes: Vec<usize> =

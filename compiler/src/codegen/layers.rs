@@ -238,7 +238,11 @@ pub fn peak(plan: &Plan) -> Option<(usize, &str)> {
     Some((step.index(), plan.steps[step.index()].name.as_str()))
 }
 
-/// Whether a step only gives bytes another shape.
-pub fn is_view(step: &Step) -> bool {
-    matches!(step.work, Work::View)
+/// What a step that runs nothing is; `None` for one that does.
+pub fn nothing(step: &Step) -> Option<&'static str> {
+    match (&step.work, step.shown.len()) {
+        (Work::View, 0 | 1) => Some("none (a view)"),
+        (Work::View, _) => Some("none (written in place)"),
+        _ => None,
+    }
 }

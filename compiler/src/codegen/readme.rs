@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::layers::{is_view, peak};
+use super::layers::{nothing, peak};
 use super::names::{grouped, plain};
 use super::parts;
 use super::place;
@@ -302,7 +302,7 @@ fn layers(text: &mut String, plan: &Plan) {
     for (index, step) in plan.steps.iter().enumerate() {
         let calls = step.work.calls();
         let kernels: Vec<&str> = calls.iter().map(|c| family::family(&c.kernel).name).collect();
-        let kernels = if is_view(step) { "none (a view)".to_string() } else { kernels.join(" + ") };
+        let kernels = nothing(step).map_or_else(|| kernels.join(" + "), str::to_string);
         let consts: usize = calls.iter().map(|c| c.consts.bytes).sum();
         let _ = writeln!(
             text,

@@ -1,18 +1,21 @@
 //! Offsets in the arena: packing of blocks that live for a while.
 //!
-//! In: [`Block`]s (bytes, alignment, first and last moment), and the pairs of
-//! them that may [`Overlap`]. Out: [`Packing`]: an offset a block and the total.
-//! Invariants: blocks that live at the same moment do not overlap, but for those
-//! pairs, which keep their distances; the total is never below [`lower_bound`];
+//! In: [`Block`]s (bytes, alignment, first and last moment), the pairs of them that
+//! may [`Overlap`], and which lie in one [`Piece`] of memory. Out: [`Packing`]: an
+//! offset a block and the total. Invariants: blocks that live at the same moment do not
+//! overlap, but for those pairs, which keep their distances; blocks of one piece lie
+//! where they lie in it; the total is never below [`lower_bound`];
 //! the result depends on the blocks and pairs alone (the search is seeded and
 //! bounded in steps, not in seconds).
 //!
-//! Method: place blocks one by one at the lowest offset that those already
+//! Method: place pieces one by one at the lowest offset that those already
 //! placed, which they meet in time, leave them ("greedy by size"; Pisarchyk and
 //! Lee 2020, "Efficient memory management for deep neural net inference", with
 //! first fit); then try other orders, and search around the best one by moving
-//! blocks that touch the top earlier in the order, until the bound is met or
+//! pieces that touch the top earlier in the order, until the bound is met or
 //! the budget is spent.
+
+use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -65,13 +68,22 @@ impl Overlap {
     }
 }
 
-/// What a block must keep from one that is placed: its offset must not lie
+/// Where a block lies in a piece of memory whose other blocks lie where they lie in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Which; blocks of the same number are of one piece, and each byte of it is of one of them.
+    pub number: usize,
+    /// The block's first byte in it.
+    pub at: usize,
+}
+
+/// What a piece must keep from one that is placed: its offset must not lie
 /// strictly between `other's offset - before` and `other's offset + after`.
 #[derive(Debug, Clone, Copy)]
 struct Conflict {
     other: usize,
-    before: usize,
-    after: usize,
+    before: isize,
+    after: isize,
 }
 
 /// Where the blocks lie.
@@ -111,26 +123,32 @@ pub fn live_bytes(blocks: &[Block], overlaps: &[Overlap], time: usize) -> usize 
     sum - overlaps.iter().map(saved).sum::<usize>()
 }
 
-/// Packs blocks; see the module's text.
+/// Packs blocks, each of which is a piece of its own; see the module's text.
 pub fn pack(blocks: &[Block], overlaps: &[Overlap]) -> Packing {
-    let packing = search(blocks, overlaps);
+    let alone: Vec<Piece> = (0..blocks.len()).map(|number| Piece { number, at: 0 }).collect();
+    pack_pieces(blocks, overlaps, &alone)
+}
+
+/// Packs blocks that lie in these pieces.
+pub fn pack_pieces(blocks: &[Block], overlaps: &[Overlap], pieces: &[Piece]) -> Packing {
+    let packing = search(blocks, overlaps, pieces);
     if overlaps.is_empty() || packing.total_bytes <= lower_bound(blocks, overlaps) {
         return packing;
     }
     // More freedom misleads first fit now and then; it must never cost anything.
-    let apart = search(blocks, &[]);
+    let apart = search(blocks, &[], pieces);
     if apart.total_bytes < packing.total_bytes { apart } else { packing }
 }
 
 /// The best packing that the search finds.
-fn search(blocks: &[Block], overlaps: &[Overlap]) -> Packing {
+fn search(blocks: &[Block], overlaps: &[Overlap], pieces: &[Piece]) -> Packing {
     let bound = lower_bound(blocks, overlaps);
-    let conflicts: Vec<Vec<Conflict>> =
-        (0..blocks.len()).map(|i| conflicts_of(blocks, overlaps, i)).collect();
-    let (mut order, mut best) = starting_orders(blocks, overlaps)
+    let (hulls, hull_of) = hulls(blocks, pieces);
+    let conflicts = conflicts(blocks, overlaps, pieces, &hull_of);
+    let (mut order, mut best) = starting_orders(&hulls, blocks, overlaps)
         .into_iter()
         .map(|order| {
-            let packing = place(blocks, &conflicts, &order);
+            let packing = place(&hulls, &conflicts, &order);
             (order, packing)
         })
         .min_by_key(|(_, packing)| packing.total_bytes)
@@ -139,42 +157,77 @@ fn search(blocks: &[Block], overlaps: &[Overlap]) -> Packing {
     let rounds = (BUDGET / work.max(1)).min(MAX_ROUNDS);
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     for _ in 0..rounds {
-        if best.total_bytes <= bound || blocks.len() < 2 {
+        if best.total_bytes <= bound || hulls.len() < 2 {
             break;
         }
-        let candidate = neighbour(blocks, &best, &order, &mut rng);
-        let packing = place(blocks, &conflicts, &candidate);
+        let candidate = neighbour(&hulls, &best, &order, &mut rng);
+        let packing = place(&hulls, &conflicts, &candidate);
         // Equal totals are taken too: plateaus are wide, and walking them finds the way down.
         if packing.total_bytes <= best.total_bytes {
             (order, best) = (candidate, packing);
         }
     }
-    best
+    let offsets = hull_of.iter().zip(pieces).map(|(&hull, piece)| best.offsets[hull] + piece.at).collect();
+    Packing { offsets, total_bytes: best.total_bytes }
 }
 
-/// Everything that one block must keep its distance from.
-fn conflicts_of(blocks: &[Block], overlaps: &[Overlap], this: usize) -> Vec<Conflict> {
-    let block = &blocks[this];
-    (0..blocks.len())
-        .filter(|&j| j != this && block.meets(&blocks[j]) && block.bytes > 0 && blocks[j].bytes > 0)
-        .map(|other| {
+/// What each piece covers, as a block, and which of them each block is of.
+fn hulls(blocks: &[Block], pieces: &[Piece]) -> (Vec<Block>, Vec<usize>) {
+    let mut hulls: Vec<Block> = Vec::new();
+    let mut known: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut hull_of = Vec::with_capacity(blocks.len());
+    for (block, piece) in blocks.iter().zip(pieces) {
+        let bytes = piece.at + block.bytes;
+        let hull = *known.entry(piece.number).or_insert_with(|| {
+            hulls.push(Block { bytes, ..*block });
+            hulls.len() - 1
+        });
+        let own = &mut hulls[hull];
+        own.bytes = own.bytes.max(bytes);
+        own.align = own.align.max(block.align);
+        own.first = own.first.min(block.first);
+        own.last = own.last.max(block.last);
+        hull_of.push(hull);
+    }
+    (hulls, hull_of)
+}
+
+/// Everything that each piece must keep its distance from.
+fn conflicts(
+    blocks: &[Block],
+    overlaps: &[Overlap],
+    pieces: &[Piece],
+    hull_of: &[usize],
+) -> Vec<Vec<Conflict>> {
+    let mut conflicts: Vec<Vec<Conflict>> = vec![Vec::new(); hull_of.iter().max().map_or(0, |last| last + 1)];
+    for (this, block) in blocks.iter().enumerate() {
+        let meets =
+            |j: &usize| hull_of[*j] != hull_of[this] && block.meets(&blocks[*j]) && blocks[*j].bytes > 0;
+        for other in (0..blocks.len()).filter(|_| block.bytes > 0).filter(meets) {
             let pair = |dying, born| overlaps.iter().find(|o| o.dying == dying && o.born == born);
             let (before, after) = match (pair(other, this), pair(this, other)) {
                 (Some(o), _) => (o.below_bytes, o.above_bytes),
                 (None, Some(o)) => (o.above_bytes, o.below_bytes),
                 (None, None) => (block.bytes, blocks[other].bytes),
             };
-            Conflict { other, before, after }
-        })
-        .collect()
+            // How much further into its piece the other one lies.
+            let apart = pieces[other].at as isize - pieces[this].at as isize;
+            conflicts[hull_of[this]].push(Conflict {
+                other: hull_of[other],
+                before: before as isize - apart,
+                after: after as isize + apart,
+            });
+        }
+    }
+    conflicts
 }
 
 /// The orders in which blocks are tried first.
-fn starting_orders(blocks: &[Block], overlaps: &[Overlap]) -> Vec<Vec<usize>> {
+fn starting_orders(hulls: &[Block], blocks: &[Block], overlaps: &[Overlap]) -> Vec<Vec<usize>> {
     let sorted = |key: &dyn Fn(&Block) -> (usize, usize)| {
-        let mut order: Vec<usize> = (0..blocks.len()).collect();
+        let mut order: Vec<usize> = (0..hulls.len()).collect();
         order.sort_by_key(|&i| {
-            let (major, minor) = key(&blocks[i]);
+            let (major, minor) = key(&hulls[i]);
             (std::cmp::Reverse(major), std::cmp::Reverse(minor), i)
         });
         order
@@ -189,8 +242,8 @@ fn starting_orders(blocks: &[Block], overlaps: &[Overlap]) -> Vec<Vec<usize>> {
         sorted(&|b| (duration(b), b.bytes)),
         sorted(&|b| (b.bytes * duration(b), b.bytes)),
         sorted(&|b| (at_peak(b), b.bytes)),
-        (0..blocks.len()).collect(),
-        (0..blocks.len()).rev().collect(),
+        (0..hulls.len()).collect(),
+        (0..hulls.len()).rev().collect(),
     ]
 }
 
@@ -223,9 +276,10 @@ fn place(blocks: &[Block], conflicts: &[Vec<Conflict>], order: &[usize]) -> Pack
     let mut total_bytes = 0;
     for &i in order {
         taken.clear();
-        taken.extend(
-            conflicts[i].iter().filter_map(|c| offsets[c.other].map(|o| (o + lift - c.before, o + c.after))),
-        );
+        taken.extend(conflicts[i].iter().filter_map(|c| {
+            let other = offsets[c.other]?;
+            Some(((other + lift).saturating_add_signed(-c.before), other.saturating_add_signed(c.after)))
+        }));
         taken.sort_unstable();
         let mut offset = 0usize;
         for &(start, end) in &taken {

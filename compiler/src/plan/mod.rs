@@ -12,6 +12,7 @@ mod display;
 pub mod divide;
 pub mod family;
 pub mod ids;
+mod joined;
 mod liveness;
 mod parts;
 pub mod regions;
@@ -36,10 +37,13 @@ use divide::{Division, Full};
 use regions::Regions;
 
 use crate::Module;
-use crate::ir::{Layout, NodeId, QuantParams, Shape, ValueId};
+use crate::ir::{Graph, Layout, Node, NodeId, QuantParams, Shape, ValueId};
 use crate::lower::sweep::RowOrder;
 use crate::lower::{Call, Kernel, KernelSet, LowerError, Lowered};
 use crate::ops;
+
+/// Word accesses of kernels want their activations aligned like this.
+const ACTIVATION_ALIGN: usize = 4;
 
 /// A model ready to be emitted; see the module's text.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,6 +107,9 @@ pub struct Step {
     pub output: ValueId,
     /// Where that lies.
     pub output_range: ArenaRange,
+    /// What of it are bytes of activations where these lie: of a view all, and of what is
+    /// joined the operands that were written in place. No call writes or reads these.
+    pub shown: Vec<Operand>,
     /// How it is made.
     pub work: Work,
     /// Bytes of the arena that it needs while it runs, at least: counted as for
@@ -115,7 +122,7 @@ pub struct Step {
 /// What a step does; everything that walks a plan matches on this enum.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
-    /// Nothing: the output is the input's bytes under another shape.
+    /// Nothing: the output is what the step shows.
     View,
     /// Whole tensors, one call after the other; rows are contiguous.
     Whole(Vec<PlannedCall>),
@@ -308,9 +315,19 @@ pub fn lowered(module: &Module, kernels: KernelSet) -> Result<Vec<(NodeId, Lower
 /// # Errors
 /// [`PlanError::Bug`] where the result does not pass [`verify`].
 pub fn assemble(module: &Module, steps: Vec<(NodeId, Lowered)>) -> Result<Plan, PlanError> {
-    let lives = liveness::lives(&module.graph, &steps).map_err(PlanError::Bug)?;
-    let arena::Packing { offsets, total_bytes } = arena::pack(&lives.blocks(), &lives.overlaps);
-    placed(module, steps, lives, Division { offsets, total_bytes, parts: Vec::new() })
+    let lives = |steps: &[_]| liveness::lives(&module.graph, steps).map_err(PlanError::Bug);
+    let mut found = lives(&steps)?;
+    let (mut steps, mut packing) = (steps, found.packed());
+    if let Some(joined) = joined::in_place(&module.graph, &steps, true) {
+        let of_joined = lives(&joined)?;
+        let packed = of_joined.packed();
+        // Pieces that keep their distances may pack worse, and must not cost anything.
+        if packed.total_bytes <= packing.total_bytes {
+            (steps, found, packing) = (joined, of_joined, packed);
+        }
+    }
+    let arena::Packing { offsets, total_bytes } = packing;
+    placed(module, steps, found, Division { offsets, total_bytes, parts: Vec::new() })
 }
 
 /// The same, with the buffers divided over several RAM regions; what had no place
@@ -323,6 +340,7 @@ pub fn assemble_over(
     steps: Vec<(NodeId, Lowered)>,
     regions: &Regions,
 ) -> Result<Result<Plan, Full>, PlanError> {
+    let steps = joined::in_place(&module.graph, &steps, true).unwrap_or(steps);
     let lives = liveness::lives(&module.graph, &steps).map_err(PlanError::Bug)?;
     match lives.divided(&module.graph, &steps, regions) {
         Ok(division) => placed(module, steps, lives, division).map(Ok),
@@ -343,7 +361,7 @@ fn placed(
         buffer.offset = offset;
     }
     let range_of: BTreeMap<ValueId, ArenaRange> =
-        lives.buffer_of.iter().map(|(&v, b)| (v, lives.buffers[b.index()].range())).collect();
+        lives.buffers_of.keys().map(|&value| (value, lives.range(value))).collect();
     let mut blob = weights::Blob::default();
     let steps: Vec<Step> = steps
         .into_iter()
@@ -351,7 +369,8 @@ fn placed(
         .map(|(index, (id, lowered))| {
             let node = graph.node(id);
             let step = StepId(index as u32);
-            let work = if lowered.is_view() {
+            let shown = shown(graph, node, &lowered, range_of[&node.output]);
+            let work = if lowered.calls.is_empty() {
                 Work::View
             } else {
                 Work::Whole(planned(lowered, &lives, step, &range_of, range_of[&node.output], &mut blob))
@@ -364,6 +383,7 @@ fn placed(
                 inputs: graph.activations(id),
                 output: node.output,
                 output_range: range_of[&node.output],
+                shown,
                 work,
                 live_bytes: arena::live_bytes(&blocks, &lives.overlaps, step.time().index()),
                 macs: ops::macs(graph, id),
@@ -403,6 +423,18 @@ fn placed(
     };
     verify::verify(&plan).map_err(PlanError::Bug)?;
     Ok(plan)
+}
+
+/// What an output at a range shows, by what its operands' sizes say of where they lie.
+fn shown(graph: &Graph, node: &Node, lowered: &Lowered, output: ArenaRange) -> Vec<Operand> {
+    if lowered.is_view() {
+        return node.inputs.first().map(|&value| Operand { value, range: output }).into_iter().collect();
+    }
+    let of = |&(value, at): &(ValueId, usize)| Operand {
+        value,
+        range: ArenaRange { offset: output.offset + at, bytes: graph.shape(value).elements() },
+    };
+    lowered.shown.iter().map(of).collect()
 }
 
 /// The calls of a step with their ranges.

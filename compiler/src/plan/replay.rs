@@ -56,18 +56,37 @@ pub fn run(plan: &Plan) -> Result<(), String> {
 
 struct Replay {
     tags: Tags,
-    /// The value whose bytes each value shows: a view shows those of its source.
-    content: BTreeMap<ValueId, ValueId>,
+    /// Whose bytes each value shows: a view those of its source, what is joined in place
+    /// those of its operands, everything else its own.
+    content: BTreeMap<ValueId, Vec<Shown>>,
     /// Whether a read of other bytes is a violation. Until a window is full, what is made
     /// of them is just not there.
     strict: bool,
+}
+
+/// Bytes of a value that are another's, or its own.
+#[derive(Debug, Clone)]
+struct Shown {
+    /// Which bytes.
+    bytes: Range<usize>,
+    /// Whose.
+    value: ValueId,
+    /// The first of them there.
+    from: usize,
+}
+
+impl Shown {
+    /// All of a value of at most so many bytes, as its own.
+    fn own(value: ValueId, bytes: usize) -> Vec<Shown> {
+        vec![Shown { bytes: 0..bytes, value, from: 0 }]
+    }
 }
 
 impl Replay {
     /// The caller has written an input.
     fn input(&mut self, input: &IoPlan) {
         let range = input.range;
-        self.content.insert(input.value, input.value);
+        self.makes(input.value);
         self.tags.write(range.offset, range.bytes, Tag::of(input.value, 0, range.offset));
     }
 
@@ -78,7 +97,7 @@ impl Replay {
             self.tags.copy(range.offset + by, range.offset, range.bytes.saturating_sub(by));
         }
         let table = &plan.row_tables[slide.kept[slide.input].table];
-        self.content.insert(table.value, table.value);
+        self.makes(table.value);
         for row in slide.rows - slide.hop..slide.rows {
             let place = table.row(row);
             self.tags.write(place.offset, place.bytes, Tag::of(table.value, row * place.bytes, place.offset));
@@ -89,7 +108,7 @@ impl Replay {
     fn once(&mut self, plan: &Plan) -> Result<(), String> {
         if let (Some(_), [input]) = (&plan.pushed, plan.inputs.as_slice()) {
             // Rows are written when they are pushed, one after the other.
-            self.content.insert(input.value, input.value);
+            self.makes(input.value);
         }
         for event in plan.events() {
             let Some(step) = event.step().map(|step| &plan.steps[step.index()]) else {
@@ -111,7 +130,7 @@ impl Replay {
 
     /// Nothing of what an event writes is there.
     fn forget(&mut self, plan: &Plan, step: &Step, event: &Event) {
-        self.content.insert(step.output, step.output);
+        self.makes(step.output);
         for call in step.work.calls() {
             self.tags.erase(call.scratch.offset, call.scratch.bytes);
         }
@@ -140,10 +159,9 @@ impl Replay {
     fn event(&mut self, plan: &Plan, step: &Step, event: &Event) -> Result<(), String> {
         let name = &step.name;
         match (&step.work, event) {
+            // Whoever reads it sees whether it is there.
             (Work::View, _) => {
-                let source = step.inputs.first().and_then(|v| self.content.get(v)).copied();
-                let source = source.ok_or_else(|| format!("(6) view '{name}' of nothing"))?;
-                self.content.insert(step.output, source);
+                self.shows(step).map_err(|reason| format!("(6) step '{name}' {reason}"))?;
             }
             (Work::Rows(work), Event::Rows(_, units)) => self
                 .rows(plan, step, work, units.clone())
@@ -153,10 +171,47 @@ impl Replay {
                     self.call(step, call, position)
                         .map_err(|reason| format!("(6) step '{name}' {reason}"))?;
                 }
+                self.shows(step).map_err(|reason| format!("(6) step '{name}' {reason}"))?;
                 let whole = Operand { value: step.output, range: step.output_range };
                 self.holds(&whole, 0..whole.range.bytes)
                     .map_err(|reason| format!("(7) step '{name}' {reason}"))?;
             }
+        }
+        Ok(())
+    }
+
+    /// A value shows its own bytes.
+    fn makes(&mut self, value: ValueId) {
+        self.content.insert(value, Shown::own(value, usize::MAX));
+    }
+
+    /// The output of a step shows bytes of its operands.
+    fn shows(&mut self, step: &Step) -> Result<(), String> {
+        let output = step.output_range;
+        let mut parts = Vec::new();
+        for operand in &step.shown {
+            let inside = operand.range.offset >= output.offset && operand.range.end() <= output.end();
+            let of = self.content.get(&operand.value).filter(|_| inside);
+            let of = of.ok_or_else(|| format!("shows nothing of {}", operand.value))?;
+            let start = operand.range.offset - output.offset;
+            let cut = |part: &Shown| {
+                let end = part.bytes.end.min(operand.range.bytes);
+                Shown { bytes: start + part.bytes.start..start + end, ..*part }
+            };
+            parts.extend(of.iter().map(cut).filter(|part| !part.bytes.is_empty()));
+        }
+        if !parts.is_empty() {
+            // What it does not show, it has made.
+            parts.sort_by_key(|part| part.bytes.start);
+            let mut end = 0;
+            let mut own = Vec::new();
+            for part in &parts {
+                own.push(Shown { bytes: end..part.bytes.start, value: step.output, from: end });
+                end = part.bytes.end;
+            }
+            own.push(Shown { bytes: end..output.bytes, value: step.output, from: end });
+            parts.extend(own.into_iter().filter(|part| !part.bytes.is_empty()));
+            self.content.insert(step.output, parts);
         }
         Ok(())
     }
@@ -175,7 +230,7 @@ impl Replay {
                 None => self.holds(operand, 0..operand.range.bytes)?,
             }
         }
-        self.content.insert(step.output, step.output);
+        self.makes(step.output);
         self.tags.write(call.scratch.offset, call.scratch.bytes, scratch);
         match writes {
             Some(runs) => runs.into_iter().for_each(|run| self.write(step.output, call, run)),
@@ -192,7 +247,7 @@ impl Replay {
         operand: &Operand,
         walk: &Walk,
     ) -> Result<(), String> {
-        self.content.insert(step.output, step.output);
+        self.makes(step.output);
         for rows in walk.steps(call.order) {
             self.write(step.output, call, rows.start * walk.out_row_bytes..rows.end * walk.out_row_bytes);
             for row in rows.flat_map(|y| walk.rows_read(y)) {
@@ -213,7 +268,7 @@ impl Replay {
                 .check(private.offset, private.bytes, scratch)
                 .map_err(|f| format!("finds {f} instead of its sums"))?;
         }
-        self.content.insert(step.output, step.output);
+        self.makes(step.output);
         self.tags.write(private.offset, private.bytes, scratch);
         let output = &plan.row_tables[work.output];
         for row in units.clone().filter_map(|unit| work.form.writes(unit)) {
@@ -233,14 +288,11 @@ impl Replay {
     /// Whether what a unit reads is there.
     fn unit(&self, plan: &Plan, work: &RowWork, unit: usize) -> Result<(), String> {
         for (operand, &table) in work.call.inputs.iter().zip(&work.inputs) {
-            let content = self.content.get(&operand.value).copied();
-            let content = content.ok_or_else(|| format!("reads {} before it is made", operand.value))?;
             for row in work.form.reads(unit) {
                 let place = plan.row_tables[table].row(row);
-                let tag = Tag::of(content, row * place.bytes, place.offset);
-                self.tags
-                    .check(place.offset, place.bytes, tag)
-                    .map_err(|found| format!("finds {found} instead of row {row} of {content}"))?;
+                let start = row * place.bytes;
+                self.shown(operand.value, start..start + place.bytes, place.offset)
+                    .map_err(|reason| format!("row {row} {reason}"))?;
             }
         }
         Ok(())
@@ -253,12 +305,23 @@ impl Replay {
     }
 
     fn holds(&self, operand: &Operand, bytes: Range<usize>) -> Result<(), String> {
-        let content = self.content.get(&operand.value);
-        let content = *content.ok_or_else(|| format!("reads {} before it is made", operand.value))?;
-        let offset = operand.range.offset + bytes.start;
-        self.tags.check(offset, bytes.len(), Tag::of(content, bytes.start, offset)).map_err(|found| {
-            format!("finds {found} instead of byte {} of {content}", found.offset - operand.range.offset)
-        })
+        self.shown(operand.value, bytes.clone(), operand.range.offset + bytes.start)
+    }
+
+    /// Whether these bytes of a value lie from `offset` on.
+    fn shown(&self, value: ValueId, bytes: Range<usize>, offset: usize) -> Result<(), String> {
+        let parts = self.content.get(&value).ok_or_else(|| format!("reads {value} before it is made"))?;
+        for part in parts {
+            let (start, end) = (bytes.start.max(part.bytes.start), bytes.end.min(part.bytes.end));
+            if start >= end {
+                continue;
+            }
+            let (first, at) = (part.from + start - part.bytes.start, offset + start - bytes.start);
+            self.tags.check(at, end - start, Tag::of(part.value, first, at)).map_err(|found| {
+                format!("finds {found} instead of byte {} of {}", first + found.offset - at, part.value)
+            })?;
+        }
+        Ok(())
     }
 }
 

@@ -4,8 +4,9 @@
 //! 2. Buffers that live at the same moment do not overlap, unless the one dies
 //!    at the step at which the other is born, and that step is a single call
 //!    which sweeps through its only operand.
-//! 3. A step works on the buffers of its values, and only while they live; a
-//!    call's scratch overlaps nothing that the call reads or writes.
+//! 3. A step works on the buffers of its values, and only while they live; so does
+//!    what it shows of others, which lies inside its output; a call's scratch overlaps
+//!    nothing that the call reads or writes.
 //! 4. The constants of every call lie inside the blob, at a multiple of 4.
 //! 5. A call's output overlaps an operand only as exactly the same bytes at a
 //!    position that the operator declares safe, or as the call of 2.
@@ -141,8 +142,12 @@ fn swept(plan: &Plan, dying: &Buffer, born: &Buffer) -> bool {
 fn live(placed: &Placed, plan: &Plan, value: ValueId, range: ArenaRange, time: Time) -> Result<(), String> {
     let all = placed.get(&value).into_iter().flatten().map(|&b| &plan.buffers[b]);
     // A row that moves before a step and is made anew in it has a life for each.
-    let buffers: Vec<&Buffer> =
+    let mut buffers: Vec<&Buffer> =
         all.filter(|b| plan.slide.is_none() || (b.first <= time && time <= b.last)).collect();
+    // What is joined was made in any order; that its bytes are its own is for the replay (6).
+    if buffers.iter().all(|b| matches!(b.kind, BufferKind::Values(_))) {
+        buffers.sort_by_key(|b| b.offset);
+    }
     let lives = buffers.iter().all(|b| b.first <= time && time <= b.last);
     let mut end = range.offset;
     let follow = buffers.iter().all(|b| std::mem::replace(&mut end, b.range().end()) == b.offset);
@@ -156,6 +161,12 @@ fn live(placed: &Placed, plan: &Plan, value: ValueId, range: ArenaRange, time: T
 fn ranges(plan: &Plan, placed: &Placed, id: StepId, step: &Step, time: Time) -> Result<(), String> {
     let name = &step.name;
     live(placed, plan, step.output, step.output_range, time)?;
+    for shown in &step.shown {
+        live(placed, plan, shown.value, shown.range, time)?;
+        if shown.range.offset < step.output_range.offset || shown.range.end() > step.output_range.end() {
+            return Err(format!("(3) '{name}' shows {} outside its output", shown.value));
+        }
+    }
     for (position, call) in step.work.calls().iter().enumerate() {
         if call.output != step.output_range {
             return Err(format!("(3) call {position} of '{name}' does not write the step's output"));

@@ -209,6 +209,8 @@ pub(super) fn live_bytes<'a>(buffers: impl IntoIterator<Item = &'a MapBuffer>, m
 #[derive(Default)]
 struct Groups {
     of_value: BTreeMap<ValueId, usize>,
+    /// By the first of values that share bytes: what is joined shares those of several.
+    of_first: BTreeMap<ValueId, usize>,
     of_scratch: BTreeMap<usize, usize>,
     count: usize,
 }
@@ -218,11 +220,10 @@ impl Groups {
         let next = self.count;
         let group = match kind {
             BufferKind::Values(values) | BufferKind::Row { values, .. } => {
-                let known = values.iter().find_map(|value| self.of_value.get(value));
-                let group = known.copied().unwrap_or(next);
-                values.iter().for_each(|&value| {
-                    self.of_value.insert(value, group);
-                });
+                let group = values.first().map_or(next, |&first| *self.of_first.entry(first).or_insert(next));
+                for &value in values {
+                    self.of_value.entry(value).or_insert(group);
+                }
                 group
             }
             BufferKind::Scratch { step, .. } => *self.of_scratch.entry(step.index()).or_insert(next),

@@ -305,6 +305,52 @@ pub fn residual(seed: u64) -> Net {
     net
 }
 
+/// Vectors, and maps of one width, that are joined again and again, two to four at a time:
+/// those of every layer, inputs, views, what others read as well, what is joined already.
+pub fn strands(seed: u64) -> Net {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut pick = |n: usize| rng.next_u32() as usize % n;
+    let q = || QuantParams::new(0.05, -3);
+    let mut net = Net::new("strands", seed);
+    let mut maps = vec![net.input("map", &[1, 3 + pick(5), 4, 2], q())];
+    let mut vectors: Vec<ValueId> = (0..pick(3))
+        .map(|index| net.input(&format!("vector_{index}"), &[1, 4 * (1 + pick(3)) + pick(2)], q()))
+        .collect();
+    for step in 0..6 + pick(10) {
+        let name = format!("node_{step}");
+        // Mostly recent tensors, so that some die and some stay.
+        let recent = |len: usize, back: usize| len - 1 - back.min(len - 1);
+        let map = maps[recent(maps.len(), pick(4))];
+        let [rows, columns, channels] = net.module.graph.shape(map).hwc().unwrap();
+        let vector = vectors.get(recent(vectors.len().max(1), pick(4))).copied();
+        match (pick(9), vector) {
+            (0, _) => maps.push(net.conv(&name, map, 3, 1, 1, 2)),
+            (1, _) => maps.push(net.conv(&name, map, 1, 1, 1, 2)),
+            (2, _) => maps.push(net.op(&name, Op::Unary(vec![Function::Tanh]), &[map], q())),
+            (3, _) if rows < 30 => {
+                let all: Vec<ValueId> = (0..2 + pick(3)).map(|_| maps[recent(maps.len(), pick(6))]).collect();
+                maps.push(net.op(&name, Op::Concat(1), &all, q()));
+            }
+            (4, Some(x)) => vectors.push(net.dense(&name, x, 4 * (1 + pick(3)) + pick(2))),
+            (5, Some(x)) => vectors.push(net.op(&name, Op::Unary(vec![Function::Tanh]), &[x], q())),
+            (6 | 7, Some(x)) if net.module.graph.shape(x).elements() < 200 => {
+                let more = (0..1 + pick(3)).map(|_| vectors[recent(vectors.len(), pick(6))]);
+                let all: Vec<ValueId> = [x].into_iter().chain(more).collect();
+                vectors.push(net.op(&name, Op::Concat(1), &all, q()));
+            }
+            _ => vectors.push(net.reshape(&name, map, &[1, rows * columns * channels])),
+        }
+    }
+    // Nothing is made for nobody.
+    let graph = &net.module.graph;
+    let is_read = |value: &ValueId| graph.order().iter().any(|&id| graph.node(id).inputs.contains(value));
+    let unread = maps.iter().chain(&vectors).copied().filter(|v| !is_read(v) && !graph.inputs.contains(v));
+    for value in unread.collect::<Vec<_>>() {
+        net.output(value);
+    }
+    net
+}
+
 /// Codes of every output by the naive references.
 pub fn expected(net: &Net, sample: &[Vec<i8>]) -> Vec<Vec<i8>> {
     let slices: Vec<&[i8]> = sample.iter().map(Vec::as_slice).collect();

@@ -25,6 +25,9 @@ pub fn moved(plan: &Plan, buffer: usize, offset: usize) -> Plan {
         if ours {
             step.output_range = new;
         }
+        for operand in step.shown.iter_mut().filter(|o| values.contains(&o.value)) {
+            operand.range = new;
+        }
         if let Work::Whole(calls) = &mut step.work {
             for call in calls {
                 if ours {

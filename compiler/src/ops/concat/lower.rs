@@ -1,7 +1,8 @@
 //! Concatenation of two tensors to one `join` call, of others to one `copy` call an input.
 //!
 //! In: a node. Out: one call, or as many as inputs. Invariant: the calls write every
-//! byte of the output exactly once. `join` can work row by row.
+//! byte of the output exactly once. `join` can work row by row. Where each input is one
+//! run of the output, the calls are copies that a planner may leave out.
 
 use tinyc_runtime::kernels::{copy, join};
 
@@ -17,7 +18,9 @@ use crate::quant::QuantTable;
 pub fn lower(graph: &Graph, _quant: &QuantTable, id: NodeId, axis: usize) -> Result<Lowered, LowerError> {
     let node = graph.node(id);
     let out = graph.shape(node.output);
-    if let &[a, b] = node.inputs.as_slice() {
+    let runs = out.0[..axis].iter().all(|&extent| extent == 1)
+        && node.inputs.iter().all(|&input| graph.shape(input).elements() > 0);
+    if let (&[a, b], false) = (node.inputs.as_slice(), runs) {
         return Ok(Lowered::one(pair(graph, [a, b], axis)));
     }
     let row: usize = out.0[axis..].iter().product();
@@ -39,7 +42,7 @@ pub fn lower(graph: &Graph, _quant: &QuantTable, id: NodeId, axis: usize) -> Res
         let kernel = Kernel::Copy(params);
         calls.push(Call { kernel, consts: Constants::default(), inputs: vec![input], scratch_bytes });
     }
-    Ok(Lowered::many(calls))
+    Ok(Lowered { side_by_side: runs, ..Lowered::many(calls) })
 }
 
 fn pair(graph: &Graph, inputs: [ValueId; 2], axis: usize) -> Call {

@@ -20,7 +20,7 @@ use crate::plan::parts::start_of;
 use crate::plan::weights::Blob;
 use crate::plan::{
     ArenaRange, Buffer, BufferKind, Cascade, IoPlan, KeptRows, Operand, Part, Plan, PlanError, PlannedCall,
-    Pushed, RowTable, RowWork, Slide, Step, StepId, Work, verify,
+    Pushed, RowTable, RowWork, Slide, Step, StepId, Work, joined, shown, verify,
 };
 
 /// Where everything lies.
@@ -56,8 +56,11 @@ pub fn assemble(
     let live_bound_bytes = live.iter().copied().max().unwrap_or(0);
     let mut blob = Blob::default();
     let mut planned: Vec<Step> = Vec::new();
+    let steps = joined::fed(graph, &steps, problem.feed).into_owned();
     for (index, (id, lowered)) in steps.into_iter().enumerate() {
         let node = graph.node(id);
+        let output_range = places.range(problem.home_of[&node.output]);
+        let shown = shown(graph, node, &lowered, output_range);
         let work = match &problem.steps[index].kind {
             Kind::View => Work::View,
             Kind::Whole => Work::Whole(places.whole(index, lowered, node.output, &mut blob)),
@@ -70,7 +73,8 @@ pub fn assemble(
             fused: node.fused.clone(),
             inputs: graph.activations(id),
             output: node.output,
-            output_range: places.range(problem.home_of[&node.output]),
+            output_range,
+            shown,
             work,
             live_bytes: live_of[index],
             macs: macs(problem, index, ops::macs(graph, id)),
@@ -155,6 +159,7 @@ impl<'a> Places<'a> {
                     for index in 0..count {
                         rows[home][first + index] = Some(offset + index * row_bytes);
                     }
+                    place_parts(problem, home, offset, &mut rows);
                 }
                 Holds::Scratch { step, call } => {
                     let range = ArenaRange { offset, bytes: chosen.way.scratch[step][call] };
@@ -244,6 +249,28 @@ impl<'a> Places<'a> {
         self.table_of.insert((home, row_bytes), self.tables.len() - 1);
         self.tables.len() - 1
     }
+}
+
+/// The rows of the homes that lie in one at an offset.
+fn place_parts(problem: &Problem, home: usize, offset: usize, rows: &mut [Vec<Option<usize>>]) {
+    for &(part, at) in &problem.homes[home].parts {
+        let info = &problem.homes[part];
+        let row_bytes = info.row_bytes.unwrap_or(info.bytes);
+        for (index, row) in rows[part].iter_mut().enumerate() {
+            *row = Some(offset + at + index * row_bytes);
+        }
+        place_parts(problem, part, offset + at, rows);
+    }
+}
+
+/// The values whose bytes lie at a byte of a home, those of what lies in it first.
+fn values_at(problem: &Problem, home: usize, byte: usize) -> Vec<ValueId> {
+    let info = &problem.homes[home];
+    let inside = |&&(part, at): &&(usize, usize)| (at..at + problem.homes[part].bytes).contains(&byte);
+    let part = info.parts.iter().find(inside);
+    let mut values = part.map_or(Vec::new(), |&(part, at)| values_at(problem, part, byte - at));
+    values.extend(&info.values);
+    values
 }
 
 /// The places of all rows up to the last that has one; rows between that nobody makes
@@ -340,6 +367,9 @@ fn buffers(problem: &Problem, chosen: &Candidate) -> Vec<Buffer> {
                 Holds::Rows { home, first, .. } => {
                     let info = &problem.homes[home];
                     let kind = match info.row_bytes {
+                        _ if !info.parts.is_empty() => {
+                            BufferKind::Values(values_at(problem, home, piece.start))
+                        }
                         Some(bytes) => {
                             BufferKind::Row { values: info.values.clone(), row: first + piece.start / bytes }
                         }

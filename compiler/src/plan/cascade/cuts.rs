@@ -79,6 +79,9 @@ pub fn peak(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], first: 
     for (home, info) in problem.homes.iter().enumerate() {
         let before = info.is_there() || info.maker.is_some_and(|maker| maker < first);
         let touched = info.maker.as_ref().is_some_and(inside) || info.readers.iter().any(inside);
+        if counts_within(problem, info, first, last) {
+            continue;
+        }
         if touched {
             let there = |row| (before && problem.exists(home, row)).then_some((0, 0));
             rows[home] = (0..info.rows()).map(there).collect();
@@ -142,6 +145,9 @@ fn ends(problem: &Problem, made: &[usize], first: usize, last: usize) -> usize {
     for (home, info) in problem.homes.iter().enumerate() {
         let before = info.is_there() || info.maker.is_some_and(|maker| maker < first);
         let after = needed_after(info, last);
+        if counts_within(problem, info, first, last) {
+            continue;
+        }
         if before && (after || info.readers.iter().any(inside)) {
             start += info.bytes;
         }
@@ -157,6 +163,15 @@ fn ends(problem: &Problem, made: &[usize], first: usize, last: usize) -> usize {
         }
     }
     start.max(end)
+}
+
+/// Whether a home lies in one that is there from steps `first..=last` on, and counts.
+fn counts_within(problem: &Problem, home: &Home, first: usize, last: usize) -> bool {
+    home.within.is_some_and(|whole| {
+        let whole = &problem.homes[whole];
+        let read = whole.readers.iter().any(|reader| (first..=last).contains(reader));
+        whole.maker.is_some_and(|maker| maker <= last) && (read || needed_after(whole, last))
+    })
 }
 
 /// Whether anybody reads a home after a step.

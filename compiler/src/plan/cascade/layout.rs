@@ -63,6 +63,14 @@ pub fn layout(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], align
     let groups = groups(problem, events);
     for (home, rows) in lives.iter().enumerate() {
         let info = &problem.homes[home];
+        if info.within.is_some() {
+            continue;
+        }
+        if !info.parts.is_empty() {
+            layout.items.push(Item { align: align.max(ROW_ALIGN), pieces: joined(problem, &lives, home) });
+            layout.holds.push(Holds::Rows { home, first: 0, count: rows.len() });
+            continue;
+        }
         let row_bytes = info.row_bytes.unwrap_or(info.bytes);
         let mut first = 0;
         while first < rows.len() {
@@ -157,6 +165,49 @@ pub fn touch(problem: &Problem, event: &Event, now: usize, lives: &mut Lives) {
             note(home, 0..problem.homes[home].rows());
         }
     }
+}
+
+/// The pieces of a home in which others lie, by their first bytes: theirs, which live on as
+/// long as the rows that show them, and between them its own.
+fn joined(problem: &Problem, lives: &Lives, home: usize) -> Vec<Piece> {
+    let info = &problem.homes[home];
+    let row_bytes = info.row_bytes.unwrap_or(info.bytes);
+    let rows = |start: usize, bytes: usize| {
+        lives[home][start / row_bytes..(start + bytes).div_ceil(row_bytes)].iter().flatten()
+    };
+    if info.parts.is_empty() {
+        let own = |(row, life): (usize, &Option<(usize, usize)>)| {
+            let (first, last) = (*life)?;
+            Some(Piece { start: row * row_bytes, bytes: row_bytes, first, last })
+        };
+        return lives[home].iter().enumerate().filter_map(own).collect();
+    }
+    let mut pieces: Vec<Piece> = Vec::new();
+    for &(part, at) in &info.parts {
+        for piece in joined(problem, lives, part) {
+            let start = at + piece.start;
+            let shown = rows(start, piece.bytes).map(|&(_, last)| last).max();
+            pieces.push(Piece { start, last: piece.last.max(shown.unwrap_or(0)), ..piece });
+        }
+    }
+    pieces.sort_by_key(|piece| piece.start);
+    let ends = pieces.iter().map(|piece| piece.start + piece.bytes);
+    let starts = pieces.iter().map(|piece| piece.start);
+    let gaps: Vec<(usize, usize)> = std::iter::once(0)
+        .chain(ends)
+        .zip(starts.chain([info.bytes]))
+        .filter(|(from, to)| from < to)
+        .collect();
+    for (start, end) in gaps {
+        let bytes = end - start;
+        let first = rows(start, bytes).map(|&(first, _)| first).min();
+        let last = rows(start, bytes).map(|&(_, last)| last).max();
+        if let (Some(first), Some(last)) = (first, last) {
+            pieces.push(Piece { start, bytes, first, last });
+        }
+    }
+    pieces.sort_by_key(|piece| piece.start);
+    pieces
 }
 
 /// Rows that must follow each other, by home and first row.

@@ -12,6 +12,7 @@ use crate::Feed;
 use crate::ir::{Graph, NodeId, ValueId};
 use crate::lower::rows::RowForm;
 use crate::lower::{Kernel, Lowered};
+use crate::plan::joined;
 
 /// Bytes that one or more values show.
 #[derive(Debug, Clone)]
@@ -32,6 +33,10 @@ pub struct Home {
     pub row_bytes: Option<usize>,
     /// Whether the caller hands its rows over one by one; a graph input.
     pub pushed: bool,
+    /// Homes that lie in it, with their first byte there: what it is joined of in place.
+    pub parts: Vec<(usize, usize)>,
+    /// The home in which it lies.
+    pub within: Option<usize>,
 }
 
 impl Home {
@@ -50,7 +55,7 @@ impl Home {
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "one a layer")]
 pub enum Kind {
-    /// Nothing.
+    /// Nothing: a view, or what is joined in place.
     View,
     /// One or more calls on whole tensors.
     Whole,
@@ -90,6 +95,8 @@ pub struct Problem {
     pub kept: Vec<Option<Kept>>,
     /// Which of the problems of a model this is, where there are several.
     pub variant: usize,
+    /// How the caller hands the input over.
+    pub feed: Feed,
 }
 
 impl Problem {
@@ -103,12 +110,13 @@ impl Problem {
             todo: Vec::new(),
             kept: Vec::new(),
             variant: 0,
+            feed,
         };
         for &input in &graph.inputs {
             let home = problem.add_home(graph, input, None, !feed.by_rows());
             problem.homes[home].pushed = feed == Feed::Rows;
         }
-        for (index, (id, lowered)) in steps.iter().enumerate() {
+        for (index, (id, lowered)) in joined::fed(graph, steps, feed).iter().enumerate() {
             let info = problem.step(graph, index, *id, lowered);
             problem.steps.push(info);
         }
@@ -167,6 +175,8 @@ impl Problem {
             whole,
             row_bytes: None,
             pushed: false,
+            parts: Vec::new(),
+            within: None,
         });
         self.home_of.insert(value, self.homes.len() - 1);
         self.homes.len() - 1
@@ -191,15 +201,25 @@ impl Problem {
             ([call], Some(shape)) => call.kernel.row_form(shape).map(|form| (form, call.kernel)),
             _ => None,
         };
-        let reads: Vec<usize> =
-            lowered.calls.iter().flat_map(|c| &c.inputs).map(|v| self.home_of[v]).collect();
+        let read = lowered.calls.iter().flat_map(|c| &c.inputs);
+        let read = read.chain(lowered.shown.iter().map(|(value, _)| value));
+        let reads: Vec<usize> = read.map(|v| self.home_of[v]).collect();
         let writes = self.add_home(graph, node.output, Some(index), form.is_none());
+        for (value, at) in &lowered.shown {
+            let part = self.home_of[value];
+            self.homes[writes].parts.push((part, *at));
+            self.homes[part].within = Some(writes);
+        }
         for &home in &reads {
             self.homes[home].readers.push(index);
             self.homes[home].whole |= form.is_none();
         }
         let scratch_bytes = lowered.calls.iter().map(|c| c.scratch_bytes).collect();
-        let kind = form.map_or(Kind::Whole, |(form, kernel)| Kind::Rows(form, kernel));
+        let kind = match form {
+            Some((form, kernel)) => Kind::Rows(form, kernel),
+            None if lowered.calls.is_empty() => Kind::View,
+            None => Kind::Whole,
+        };
         StepInfo {
             kind,
             reads,
