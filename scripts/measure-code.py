@@ -148,6 +148,7 @@ def weighted(i, wide=False, equal=False, shift=22):
 
 ONE = "consts, input, output, scratch"
 TWO = "input, input, output, scratch"
+JOINED = "[input, input], output, scratch"
 NONE = "input, output, scratch"
 
 # Family: machine, `run` with its const argument, parameters of the i-th call, arguments.
@@ -177,8 +178,8 @@ FAMILIES = {
     "join": (
         DSP,
         "run",
-        lambda i: "Params { rows: 1%d, width: 1%d, a_len: 2%d, b_len: 3%d }" % (i, i, i, i),
-        TWO,
+        lambda i: "Params { rows: 1%d, width: 1%d, lens: [2%d, 3%d, 0, 0, 0, 0, 0, 0] }" % (i, i, i, i),
+        JOINED,
     ),
     "softmax": (
         DSP,

@@ -129,31 +129,37 @@ fn mul_equals_plain_loops() {
 }
 
 #[test]
-fn join_puts_the_pieces_of_two_tensors_side_by_side() {
+fn join_puts_the_pieces_of_tensors_side_by_side() {
     let mut rng = Rng::new(25);
     for _ in 0..CASES {
         let (rows, width) = (rng.size(1, 5), rng.size(1, 5));
-        let (a_len, b_len) = (rng.size(1, 19), rng.size(1, 19));
-        let a = rng.codes(rows * width * a_len, -128, 127);
-        let mut b = rng.codes(rows * width * b_len, -128, 127);
-        let expected: Vec<i8> = (0..rows * width * (a_len + b_len))
-            .map(|at| match (at / (a_len + b_len), at % (a_len + b_len)) {
-                (piece, place) if place < a_len => a[piece * a_len + place],
-                (piece, place) => b[piece * b_len + place - a_len],
-            })
-            .collect();
-        let p = join::Params { rows, width, a_len, b_len };
-        let len = width * (a_len + b_len);
-        let row_wise =
-            guarded_rows([(&a, rows), (&b, rows)], (rows, rows, len), 0, |[a, b], output, part, scratch| {
-                join::run_rows(&p, a, b, output, part, scratch);
-            });
-        let whole = guarded(&a, expected.len(), |a, output| {
-            join::run(&p, a, Bytes::from_mut(&mut b), output, no_scratch());
-        });
-        assert_eq!(whole, expected, "{p:?}");
-        assert_eq!(row_wise, expected, "{p:?}, row by row");
+        joins::<2>(&mut rng, rows, width);
+        joins::<3>(&mut rng, rows, width);
+        joins::<{ join::MOST }>(&mut rng, rows, width);
     }
+}
+
+/// A concatenation of `N` tensors.
+fn joins<const N: usize>(rng: &mut Rng, rows: usize, width: usize) {
+    let lens: [usize; N] = std::array::from_fn(|_| rng.size(1, 19));
+    let mut operands = lens.map(|len| rng.codes(rows * width * len, -128, 127));
+    let piece = |at: usize| {
+        operands.iter().zip(lens).flat_map(move |(codes, len)| &codes[at * len..(at + 1) * len]).copied()
+    };
+    let expected: Vec<i8> = (0..rows * width).flat_map(piece).collect();
+    let mut p = join::Params { rows, width, lens: [0; join::MOST] };
+    p.lens[..N].copy_from_slice(&lens);
+    let inputs: [(&[i8], usize); N] = std::array::from_fn(|n| (&operands[n][..], rows));
+    let row_wise =
+        guarded_rows(inputs, (rows, rows, expected.len() / rows), 0, |operands, output, part, scratch| {
+            join::run_rows(&p, operands, output, part, scratch);
+        });
+    let whole = guarded(&[], expected.len(), |_, output| {
+        let all = operands.each_mut().map(|codes| Bytes::from_mut(codes));
+        join::run(&p, all, output, no_scratch());
+    });
+    assert_eq!(whole, expected, "{p:?}");
+    assert_eq!(row_wise, expected, "{p:?}, row by row");
 }
 
 #[test]

@@ -247,6 +247,46 @@ fn a_concatenation_of_two_runs_row_by_row() {
 }
 
 #[test]
+fn modules_of_three_and_four_branches_run_row_by_row() {
+    // As in Inception: 1 x 1; 1 x 1 and 3 x 3; 1 x 1 and 5 x 5; the greatest of 3 x 3 and
+    // 1 x 1. Each gives 8 channels. Whole, what is joined takes 24 * 8 * 8 B a branch, and as
+    // much before as after.
+    for (kernels, branches) in [(KernelSet::Tiles, 4), (KernelSet::General, 4), (KernelSet::Windows, 3)] {
+        let mut net = Net::new("inception", 5);
+        let mut x = net.input("x", &[1, 24, 8, 4], q());
+        for module in 0..2 {
+            let name = |layer: &str| format!("{layer}_{module}");
+            let pads = Pads { top: 1, left: 1, bottom: 1, right: 1 };
+            let window = Window { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pads };
+            let one = net.conv(&name("one"), x, 1, 1, 1, 8);
+            let reduced = net.conv(&name("reduce_three"), x, 1, 1, 1, 4);
+            let three = net.conv(&name("three"), reduced, 3, 1, 1, 8);
+            let reduced = net.conv(&name("reduce_five"), x, 1, 1, 1, 4);
+            let five = net.conv(&name("five"), reduced, 5, 1, 1, 8);
+            let mut all = vec![one, three, five];
+            if branches == 4 {
+                let pooled = Op::Pool(Pool { kind: Kind::Max, window, ceil: false });
+                let pooled = net.op(&name("pool"), pooled, &[x], q());
+                all.push(net.conv(&name("pooled"), pooled, 1, 1, 1, 8));
+            }
+            x = net.op(&name("cat"), Op::Concat(3), &all, q());
+        }
+        let y = net.conv("last", x, 3, 4, 1, 1);
+        net.output(y);
+        let plans = plans(&net.module, kernels);
+        let smallest = plans.iter().min_by_key(|plan| plan.arena_bytes).unwrap();
+        let by_rows = |name: &str| {
+            smallest.steps.iter().any(|step| step.name == name && matches!(step.work, Work::Rows(_)))
+        };
+        assert!(by_rows("cat_0") && by_rows("cat_1"), "{smallest}");
+        let joined = 24 * 8 * 8 * branches;
+        assert!(plan_with(&net.module, kernels).unwrap().arena_bytes >= 2 * joined);
+        assert!(smallest.arena_bytes < joined, "{} B", smallest.arena_bytes);
+        check(&mut net, smallest, 0);
+    }
+}
+
+#[test]
 fn a_mean_over_all_rows_ends_a_cascade_in_its_sums() {
     // 64 rows of 16 bytes are never whole: the input, some rows, 4 sums of 4 bytes, the output.
     let mut net = Net::new("mean", 1);

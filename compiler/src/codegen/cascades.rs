@@ -54,10 +54,8 @@ pub fn body(plan: &Plan, work: &RowWork) -> Result<TokenStream, CodegenError> {
         let (offset, bytes) = (number(work.call.consts.offset), number(work.call.consts.bytes));
         quote!(let consts = WEIGHTS.consts::<#offset, #bytes>();)
     });
-    let operands: Vec<_> = match work.inputs.as_slice() {
-        [_] => vec![ident("input")],
-        _ => vec![ident("a"), ident("b")],
-    };
+    let operands = layers::operand_names(work.inputs.len());
+    let arguments = layers::operand_arguments(&work.call.kernel, &operands);
     let rows = |table: usize| {
         let (name, arena) = (table_name(table), parts::table_view(plan, &plan.row_tables[table]));
         quote!(#name.rows(#arena))
@@ -86,7 +84,7 @@ pub fn body(plan: &Plan, work: &RowWork) -> Result<TokenStream, CodegenError> {
         #(let #operands = #tables;)*
         let output = #output;
         #scratch
-        #kernel::run_rows #generics (#params #consts_argument #(#operands,)* output, rows, #last);
+        #kernel::run_rows #generics (#params #consts_argument #(#arguments,)* output, rows, #last);
     })
 }
 

@@ -154,28 +154,48 @@ fn call(plan: &Plan, call: &PlannedCall) -> Result<TokenStream, CodegenError> {
         RowOrder::Backward => "run_back",
     });
     let at = |range: ArenaRange| Spot::of(plan, range).view();
-    let mut names: Vec<Ident> = Vec::new();
+    let mut arguments: Vec<TokenStream> = Vec::new();
     let mut bindings: Vec<TokenStream> = Vec::new();
     let mut bind = |name: &str, value: TokenStream| {
         let name = ident(name);
         bindings.push(quote!(let #name = #value;));
-        names.push(name);
+        name
     };
     if family.consts {
         let (offset, bytes) = (number(call.consts.offset), number(call.consts.bytes));
-        bind("consts", quote!(WEIGHTS.consts::<#offset, #bytes>()));
+        let name = bind("consts", quote!(WEIGHTS.consts::<#offset, #bytes>()));
+        arguments.push(quote!(#name));
     }
-    for (position, operand) in call.inputs.iter().enumerate() {
-        let name = if call.inputs.len() == 1 { "input" } else { ["a", "b"][position.min(1)] };
-        bind(name, at(operand.range));
+    let operands = operand_names(call.inputs.len());
+    for (name, operand) in operands.iter().zip(&call.inputs) {
+        bind(&name.to_string(), at(operand.range));
     }
-    bind("output", at(call.output));
-    bind("scratch", at(call.scratch));
+    arguments.extend(operand_arguments(&call.kernel, &operands));
+    for (name, range) in [("output", call.output), ("scratch", call.scratch)] {
+        let name = bind(name, at(range));
+        arguments.push(quote!(#name));
+    }
     Ok(quote! {
         const PARAMS: #kernel::#kind = #params;
         #(#bindings)*
-        #kernel::#run #constants (&PARAMS, #(#names),*);
+        #kernel::#run #constants (&PARAMS, #(#arguments),*);
     })
+}
+
+/// What the operands of a call are bound to.
+pub fn operand_names(count: usize) -> Vec<Ident> {
+    match count {
+        1 => vec![ident("input")],
+        _ => ('a'..='z').take(count).map(|letter| ident(&letter.to_string())).collect(),
+    }
+}
+
+/// The operands as a kernel takes them.
+pub fn operand_arguments(kernel: &Kernel, names: &[Ident]) -> Vec<TokenStream> {
+    match kernel {
+        Kernel::Join(_) => vec![quote!([#(#names),*])],
+        _ => names.iter().map(|name| quote!(#name)).collect(),
+    }
 }
 
 /// The constant arguments of `run` and `run_rows` that name what a kernel is unrolled for.

@@ -52,7 +52,8 @@ pub fn features(kernel: &Kernel) -> Features {
         // Elements, pieces.
         Kernel::Join(p) => {
             let pieces = p.rows * p.width;
-            ("join", vec![pieces * (p.a_len + p.b_len), 2 * pieces])
+            let operands = p.lens.iter().filter(|&&len| len > 0).count();
+            ("join", vec![pieces * p.lens.iter().sum::<usize>(), operands * pieces])
         }
         Kernel::Copy(p) => copies(p),
     };

@@ -10,7 +10,7 @@
 
 use tinyc_runtime::kernels::{
     conv_lanes, conv_tile, conv_window, conv_winograd, depthwise_lanes, depthwise_lines, depthwise_quad,
-    depthwise_window, pool_rows, sparse,
+    depthwise_window, join, pool_rows, sparse,
 };
 
 use super::Kernel;
@@ -29,8 +29,8 @@ pub struct RowForm {
     pub adjacent: bool,
     /// The most units of one step.
     pub most_units: usize,
-    /// Bytes of a row of the second operand, where there is one.
-    pub second_row_bytes: usize,
+    /// Bytes of a row of the operands behind the first, where there are any.
+    pub more_row_bytes: [usize; join::MOST - 1],
 }
 
 /// Rows that a step may resolve: what the emitted code keeps on the stack.
@@ -41,7 +41,7 @@ pub const MOST_UNITS: usize = 32;
 impl RowForm {
     /// Bytes of a row of an operand.
     pub fn in_row_bytes(&self, operand: usize) -> usize {
-        if operand == 0 { self.walk.in_row_bytes } else { self.second_row_bytes }
+        if operand == 0 { self.walk.in_row_bytes } else { self.more_row_bytes[operand - 1] }
     }
 
     /// How many units there are.
@@ -86,7 +86,8 @@ fn own_rows([h, w, c]: [usize; 3]) -> RowForm {
         dilation: 1,
         rows_per_step: 1,
     };
-    RowForm { walk, gathers: false, adjacent: false, most_units: MOST_UNITS, second_row_bytes: w * c }
+    let more_row_bytes = [w * c; join::MOST - 1];
+    RowForm { walk, gathers: false, adjacent: false, most_units: MOST_UNITS, more_row_bytes }
 }
 
 /// The rows of kernels whose parameters have the usual names.
@@ -107,7 +108,7 @@ macro_rules! windows {
             gathers: false,
             adjacent: false,
             most_units: MOST_UNITS,
-            second_row_bytes: 0,
+            more_row_bytes: [0; join::MOST - 1],
         }
     };
 }
@@ -137,7 +138,7 @@ impl Kernel {
                 gathers: false,
                 adjacent: false,
                 most_units: MOST_UNITS,
-                second_row_bytes: 0,
+                more_row_bytes: [0; join::MOST - 1],
             },
             // A step is up to a tile of rows high.
             Kernel::ConvWinograd(p) => RowForm {
@@ -155,29 +156,29 @@ impl Kernel {
                 gathers: false,
                 adjacent: false,
                 most_units: p.tile_h,
-                second_row_bytes: 0,
+                more_row_bytes: [0; join::MOST - 1],
             },
             Kernel::DepthwiseQuad(p) => RowForm {
                 walk: Walk { rows_per_step: 1, ..quad_walk(p) },
                 gathers: false,
                 adjacent: true,
                 most_units: MOST_UNITS,
-                second_row_bytes: 0,
+                more_row_bytes: [0; join::MOST - 1],
             },
             Kernel::DepthwiseLines(p) => RowForm {
                 walk: Walk { rows_per_step: 1, ..lines_walk(p) },
                 gathers: false,
                 adjacent: true,
                 most_units: MOST_UNITS,
-                second_row_bytes: 0,
+                more_row_bytes: [0; join::MOST - 1],
             },
             Kernel::Add(p) if same([p.a_strides, p.b_strides], p.shape) => own_rows(shape),
             Kernel::Mul(p) if same([p.a_strides, p.b_strides], p.shape) => own_rows(shape),
             Kernel::Lut(_) => own_rows(shape),
             Kernel::Join(p) if p.rows == shape[0] => {
                 let own = own_rows(shape);
-                let walk = Walk { in_row_bytes: p.width * p.a_len, ..own.walk };
-                RowForm { walk, second_row_bytes: p.width * p.b_len, ..own }
+                let [first, more @ ..] = p.lens.map(|len| p.width * len);
+                RowForm { walk: Walk { in_row_bytes: first, ..own.walk }, more_row_bytes: more, ..own }
             }
             _ => return None,
         };

@@ -182,7 +182,10 @@ fn call(planned: &PlannedCall, arena: &mut [i8], weights: &[u8]) {
         Kernel::Softmax(p) => softmax::run(p, consts, operand(0), output, scratch),
         Kernel::Add(p) => add::run(p, operand(0), operand(1), output, scratch),
         Kernel::Mul(p) => mul::run(p, operand(0), operand(1), output, scratch),
-        Kernel::Join(p) => join::run(p, operand(0), operand(1), output, scratch),
+        Kernel::Join(p) => {
+            let operands: Vec<Bytes<'_>> = (0..planned.inputs.len()).map(operand).collect();
+            join::step(p, &operands, output, p.rows * p.width);
+        }
         Kernel::Copy(p) => copy::run(p, operand(0), output, scratch),
         Kernel::Conv2d(p) => {
             let input = Rows::new(operand(0), p.in_w * p.in_c, p.in_h, p.kernel_h, p.dilation_h);
@@ -393,7 +396,13 @@ fn by_rows(plan: &Plan, work: &RowWork, units: Range<usize>, arena: &mut [i8], w
         Kernel::AvgPool(p) => avg_pool::run_rows::<WINDOW>(p, consts, input, output, part, scratch),
         Kernel::Add(p) => add::run_rows(p, input, rows(1), output, part, bytes),
         Kernel::Mul(p) => mul::run_rows(p, input, rows(1), output, part, bytes),
-        Kernel::Join(p) => join::run_rows(p, input, rows(1), output, part, scratch),
+        Kernel::Join(p) => {
+            for row in units {
+                let operands: Vec<Bytes<'_>> =
+                    (0..work.inputs.len()).map(|at| rows(at).run(row, 1)).collect();
+                join::step(p, &operands, output.run(row, 1), p.width);
+            }
+        }
         Kernel::Lut(_) => lut::run_rows(consts, input, output, part, bytes),
         // Kernels without rows; the verifier refuses them here.
         Kernel::Dense(_) | Kernel::DenseTile(_) | Kernel::Softmax(_) | Kernel::Copy(_) => {}

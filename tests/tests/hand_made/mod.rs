@@ -288,7 +288,11 @@ pub fn residual(seed: u64) -> Net {
         x = net.op(&name("sum"), Op::Binary(Binary::Add), &[main, short], q());
         match pick(4) {
             0 => x = net.op(&name("tanh"), Op::Unary(vec![Function::Tanh]), &[x], q()),
-            1 => x = net.op(&name("cat"), Op::Concat(3), &[x, main], q()),
+            1 => {
+                // Two, three or four.
+                let all = [x, main, short, x];
+                x = net.op(&name("cat"), Op::Concat(3), &all[..2 + (seed as usize + block) % 3], q());
+            }
             2 => net.output(main),
             _ => {}
         }

@@ -74,8 +74,9 @@ fn execute(lowered: &Lowered, inputs: &BTreeMap<ValueId, Vec<i8>>, first: ValueI
             Kernel::Softmax(p) => kernels::softmax::run(&p, consts, input, output, scratch),
             Kernel::Copy(p) => kernels::copy::run(&p, input, output, scratch),
             Kernel::Join(p) => {
-                let mut second = inputs[&call.inputs[1]].clone();
-                kernels::join::run(&p, input, Bytes::from_mut(&mut second), output, scratch);
+                let mut operands: Vec<Vec<i8>> = call.inputs.iter().map(|v| inputs[v].clone()).collect();
+                let operands: Vec<Bytes<'_>> = operands.iter_mut().map(|o| Bytes::from_mut(o)).collect();
+                kernels::join::step(&p, &operands, output, p.rows * p.width);
             }
             other => panic!("{other:?} is not of these operators"),
         }

@@ -1,4 +1,4 @@
-//! Concatenation of two tensors to one `join` call, of others to one `copy` call an input.
+//! Concatenation of some tensors to one `join` call, of many to one `copy` call an input.
 //!
 //! In: a node. Out: one call, or as many as inputs. Invariant: the calls write every
 //! byte of the output exactly once. `join` can work row by row. Where each input is one
@@ -20,8 +20,8 @@ pub fn lower(graph: &Graph, _quant: &QuantTable, id: NodeId, axis: usize) -> Res
     let out = graph.shape(node.output);
     let runs = out.0[..axis].iter().all(|&extent| extent == 1)
         && node.inputs.iter().all(|&input| graph.shape(input).elements() > 0);
-    if let (&[a, b], false) = (node.inputs.as_slice(), runs) {
-        return Ok(Lowered::one(pair(graph, [a, b], axis)));
+    if !runs && node.inputs.len() <= join::MOST {
+        return Ok(Lowered::one(together(graph, &node.inputs, axis)));
     }
     let row: usize = out.0[axis..].iter().product();
     let mut out_offset = 0;
@@ -45,17 +45,16 @@ pub fn lower(graph: &Graph, _quant: &QuantTable, id: NodeId, axis: usize) -> Res
     Ok(Lowered { side_by_side: runs, ..Lowered::many(calls) })
 }
 
-fn pair(graph: &Graph, inputs: [ValueId; 2], axis: usize) -> Call {
-    let [a, b] = inputs.map(|input| graph.shape(input).0.split_at(axis));
-    let outer: usize = a.0.iter().product();
+/// All of them in one call.
+fn together(graph: &Graph, inputs: &[ValueId], axis: usize) -> Call {
+    let mut lens = [0; join::MOST];
+    for (len, &input) in lens.iter_mut().zip(inputs) {
+        *len = graph.shape(input).0[axis..].iter().product();
+    }
+    let outer = inputs.first().map_or(&[][..], |&input| &graph.shape(input).0[..axis]);
     // Rows of `[1, H, W, C]`, where the axis is not before them.
-    let rows = if axis >= 2 { a.0[..2].iter().product() } else { 1 };
-    let params = join::Params {
-        rows,
-        width: outer / rows.max(1),
-        a_len: a.1.iter().product(),
-        b_len: b.1.iter().product(),
-    };
+    let rows = if axis >= 2 { outer[..2].iter().product() } else { 1 };
+    let params = join::Params { rows, width: outer.iter().product::<usize>() / rows.max(1), lens };
     Call {
         kernel: Kernel::Join(params),
         consts: Constants::default(),
