@@ -171,6 +171,13 @@ impl<'a> Bytes<'a> {
         self.at(start, len).as_ptr()
     }
 
+    /// The same run as constants, which it is to those who read it before it is written
+    /// again.
+    #[inline(always)]
+    pub fn constants(self) -> Consts<'a> {
+        Consts { start: self.start.cast(), extent: self.extent, lifetime: PhantomData }
+    }
+
     /// Copies the first `len` bytes of `source` here, as if through a buffer:
     /// the runs may overlap.
     #[inline(always)]
@@ -190,7 +197,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// A run of constants in flash. The same contract as for [`Bytes`] holds.
+/// A run of constants, in flash or [in the arena](Bytes::constants). The same contract as for [`Bytes`] holds.
 #[derive(Clone, Copy)]
 pub struct Consts<'a> {
     start: NonNull<u8>,

@@ -58,12 +58,15 @@ fn pack(layer: &Layer, (places, words): (Vec<usize>, usize), dual: bool) -> Blob
     let or_zero = |values: &[i64], channel: usize| values.get(channel).copied().unwrap_or(0);
     let mut blob = Blob::new();
     for first in (0..channels).step_by(4) {
-        for a in [first, first + 2] {
+        // One or two channels at the end are half a block, unless it is a large one.
+        let halves = channels - first <= 2 && words <= 64;
+        let pairs = if halves { vec![first] } else { vec![first, first + 2] };
+        for &a in &pairs {
             let (bias_a, bias_b) = (or_zero(&layer.bias, a), or_zero(&layer.bias, a + 1));
             blob.words(if dual { [256 * bias_b + bias_a, bias_a] } else { [bias_b, bias_a] });
         }
         for place in (0..2 * words).step_by(2) {
-            for a in [first, first + 2] {
+            for &a in &pairs {
                 let (a0, a1) = (weight(a, place), weight(a, place + 1));
                 let (b0, b1) = (weight(a + 1, place), weight(a + 1, place + 1));
                 if dual {
@@ -74,7 +77,7 @@ fn pack(layer: &Layer, (places, words): (Vec<usize>, usize), dual: bool) -> Blob
                 }
             }
         }
-        blob.words([0, 1, 2, 3].map(|i| or_zero(&layer.m, first + i)));
+        blob.words((first..first + 2 * pairs.len()).map(|channel| or_zero(&layer.m, channel)));
     }
     if layer.shifts {
         blob.bytes(layer.k.iter().map(|&k| k as u8));
@@ -259,14 +262,18 @@ fn dense_tile_equals_plain_loops() {
     let mut rng = Rng::new(24);
     mostly_inside(0.5, CASES, || {
         let (rows, shifts) = (rng.size(1, 3), rng.chance(4));
-        let (in_features, out_features) = (rng.size(1, 70), rng.size(1, 13));
+        // Now and then around the largest block of which half can be left out.
+        let in_features = if rng.chance(8) { rng.size(120, 136) } else { rng.size(1, 70) };
+        let out_features = rng.size(1, 13);
         let layer = Layer::random(&mut rng, out_features, in_features, shifts);
         let input = rng.codes(rows * in_features, layer.codes.0, layer.codes.1);
         let dual = fits(&layer) && !rng.chance(4);
         let p = dense_tile::Params { rows, in_features, out_features, dual, shifts, out: out(&mut rng) };
         let blob = pack(&layer, places([1, 1, in_features], true, false), dual);
+        let mut scratch = AlignedBytes([rng.bits() as i8; SCRATCH]);
         let got = guarded(&input, rows * out_features, |input, output| {
-            dense_tile::run(&p, blob.consts(), input, output, no_scratch())
+            let scratch = Bytes::from_mut(&mut scratch.0[..dense_tile::scratch_bytes(&p)]);
+            dense_tile::run(&p, blob.consts(), input, output, scratch)
         });
         let mut expected = Vec::new();
         for row in 0..rows {
@@ -346,10 +353,15 @@ fn depthwise_quad_equals_plain_loops() {
             out: rng.out(),
         };
         let mut blob = Blob::new();
-        for first in (0..channels).step_by(4).map(|first| first.min(channels - 4)) {
-            blob.words(layer.bias[first..first + 4].iter().copied());
-            blob.words(layer.m[first..first + 4].iter().copied());
-            blob.bytes((0..36).map(|i| layer.weights[i / 4 * channels + first + i % 4] as u8));
+        for first in (0..channels).step_by(4) {
+            let group = first..channels.min(first + 4);
+            blob.words(group.clone().flat_map(|c| [layer.bias[c], layer.m[c]]));
+            blob.bytes(vec![0xEE; 4 - group.len()]);
+            blob.bytes(
+                group
+                    .flat_map(|c| (0..9).map(move |tap| (c, tap)))
+                    .map(|(c, tap)| layer.weights[tap * channels + c] as u8),
+            );
         }
         let mut scratch = AlignedBytes([rng.bits() as i8; SCRATCH]);
         let scratch_len = depthwise_quad::scratch_bytes(&p);

@@ -74,6 +74,9 @@ pub const TOLERANCE: f64 = 0.01;
 /// Flash beside weights that may be taken on a Cortex-M4, unless speed is asked for.
 pub const CODE_LIMIT_BYTES: u64 = 16 << 10;
 
+/// Weights over one byte a weight and four a bias that may be taken on a Cortex-M4.
+pub const WEIGHTS_LIMIT: f64 = 1.02;
+
 /// A case with what was measured.
 #[derive(Debug, Clone)]
 pub struct Measured {
@@ -278,6 +281,16 @@ pub fn worse(baseline: &Value, now: &Value) -> Vec<String> {
             _ => None,
         })
         .collect()
+}
+
+/// A sentence where weights take more than [`WEIGHTS_LIMIT`]; Winograd's, of image models with
+/// `--opt speed`, are not meant.
+#[must_use]
+pub fn too_heavy(measured: &Measured) -> Option<String> {
+    let Watched { model, core, opt, .. } = measured.watched;
+    let ratio = measured.report.weights_ratio.unwrap_or(0.0);
+    let limited = core == Core::M4 && (opt != Opt::Speed || model.starts_with("vww"));
+    (limited && ratio > WEIGHTS_LIMIT).then(|| format!("{model} for {opt}: {ratio:.4} of its parameters"))
 }
 
 /// A sentence where code and tables take more than [`CODE_LIMIT_BYTES`].

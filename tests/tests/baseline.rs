@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use tinyc::verify::emulator::FirmwareOptions;
 use tinyc_tests::benchmarks::{
-    WATCHED, baseline_path, document, figures, measure, misjudged, too_large, worse,
+    WATCHED, baseline_path, document, figures, measure, misjudged, too_heavy, too_large, worse,
 };
 use tinyc_tests::needs::{self, RealModels};
 
@@ -21,6 +21,7 @@ fn no_watched_figure_is_more_than_a_hundredth_worse() {
             let measured = measure(watched, &models, &data, &firmware).unwrap();
             found.extend(worse(&baseline, &figures(&measured)));
             found.extend(too_large(&measured));
+            found.extend(too_heavy(&measured));
             found.extend(misjudged(&measured));
         }
     }

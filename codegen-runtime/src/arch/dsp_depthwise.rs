@@ -1,9 +1,7 @@
-//! Pairs of pixels, and depthwise windows over them, in the DSP instructions of
-//! Armv7E-M.
+//! Pairs of pixels, and depthwise windows over them, in Armv7E-M's DSP instructions.
 //!
-//! In and out: as `portable.rs` says, which defines every result. Invariant:
-//! assembly reads and writes the runs that its caller resolved through the view,
-//! and its own stack.
+//! In and out: as `portable.rs` says, which defines every result. Invariant: assembly
+//! reads and writes the runs that its caller resolved through the view, and its own stack.
 //!
 //! A call does all channels, four by four: it pairs up their rows in the strip, then
 //! takes one channel after the other. With stride 1, whole fours of rows go by blocks
@@ -39,13 +37,14 @@ macro_rules! function_3x3 {
                 inside,
                 channel: 0,
                 strip,
-                consts: consts.pointer(0, 68 * channels.div_ceil(4)),
+                consts: consts.pointer(0, 16 * channels + 4 * channels.div_ceil(4)),
                 out: out.pointer(0, (rows - 1) * out_row + columns * channels),
                 channels,
                 out_row,
                 columns,
                 rows,
                 zero_point,
+                skip: 0,
             };
             // SAFETY: of each pair's rows four codes a column, of the strip 16 bytes a pair and
             // column, of the output four bytes a pixel, and all constants are accessed: resolved
@@ -156,28 +155,33 @@ macro_rules! open {
         ldr r2, [r0, #20]
         ldr r3, [r0, #24]
         ldr r4, [r0, #28]
+        ldr r6, [r0, #52]
         add r4, r4, r1
-        add r5, r3, #32
+        add r4, r4, r6
+        rsb r7, r6, r6, lsl #3
+        subs r5, r3, r7
+        adds r5, #32
+        add r2, r2, r6, lsl #2
         add r6, sp, #4
         stm r6, {{r2, r3, r4, r5}}
     2:
         add r1, sp, #4
         ldm r1, {{r2, r3, r4, r5}}
         adds r6, r2, #4
-        adds r7, r3, #4
+        add r7, r3, #8
         add r8, r4, #1
-        add r9, r5, #1
+        add r9, r5, #9
         stm r1, {{r6, r7, r8, r9}}
         ldrsb r6, [r5]
-        ldrsb r7, [r5, #4]
-        ldrsb r8, [r5, #8]
-        ldrsb r9, [r5, #12]
-        ldrsb r10, [r5, #16]
-        ldrsb r11, [r5, #20]
-        ldrsb r12, [r5, #24]
-        ldrsb lr, [r5, #28]
-        ldrsb r5, [r5, #32]
-        ldr r0, [r3, #16]
+        ldrsb r7, [r5, #1]
+        ldrsb r8, [r5, #2]
+        ldrsb r9, [r5, #3]
+        ldrsb r10, [r5, #4]
+        ldrsb r11, [r5, #5]
+        ldrsb r12, [r5, #6]
+        ldrsb lr, [r5, #7]
+        ldrsb r5, [r5, #8]
+        ldr r0, [r3, #4]
         ldr r1, [r3]
         ",
             keep!("r0", "7"),
@@ -304,10 +308,11 @@ macro_rules! twos {
         cmp r1, r2
         bhs 8f
         subs r2, #4
-        cmp r1, r2
-        it hi
-        movhi r1, r2
         adds r3, #68
+        subs r4, r1, r2
+        itt hi
+        strhi r4, [r0, #52]
+        movhi r1, r2
         str r1, [r0, #16]
         str r3, [r0, #24]
         b.w 1b

@@ -60,6 +60,8 @@ pub(super) struct Work {
     pub(super) rows: usize,
     /// #48.
     pub(super) zero_point: i32,
+    /// #52: how many of the four channels are done already, which the kernels know.
+    pub(super) skip: usize,
 }
 
 // Places begin at byte 56 of the stack.

@@ -24,6 +24,7 @@ macro_rules! functions_2x4 {
         pub fn tiles_2x4<const DUAL: bool>(
             tiles: Tiles<'_>,
             stream: Consts<'_>,
+            last: Consts<'_>,
             channels: usize,
             out: [Bytes<'_>; 2],
             zero_point: i32,
@@ -32,13 +33,14 @@ macro_rules! functions_2x4 {
             if words < 2 || channels == 0 || pairs == 0 {
                 return;
             }
-            let stream = stream.pointer(0, channels.div_ceil(4) * block_bytes(words));
+            let stream = stream.pointer(0, channels / 4 * block_bytes(words));
+            let last = last.pointer(0, if channels % 4 > 0 { block_bytes(words) } else { 0 });
             let [first, second] = out.map(|out| out.pointer(0, (2 * pairs - 1) * channels));
             let tiles = tiles.pointer(0, (pairs - 1) * step + 8 * words);
             let kernel = if DUAL { codes_2x4_dual } else { codes_2x4_plain };
-            // SAFETY: 8 bytes a word of each tile, the stream's blocks and the channels of
-            // each output are accessed: resolved above.
-            unsafe { kernel(tiles, stream, first, second, words, channels, zero_point, step, pairs) }
+            // SAFETY: 8 bytes a word of each tile, the stream's blocks, the last block and the
+            // channels of each output are accessed: resolved above.
+            unsafe { kernel(tiles, stream, first, second, words, channels, zero_point, step, pairs, last) }
         }
 
         /// See [`super::portable::sums_2x4`].
@@ -56,7 +58,7 @@ macro_rules! functions_2x4 {
             let kernel = if DUAL { raw_2x4_dual } else { raw_2x4_plain };
             let (first, second) = (sums.as_mut_ptr().cast(), core::ptr::null_mut());
             // SAFETY: as for `tiles_2x4` with one block, and 32 bytes of results.
-            unsafe { kernel(tile, stream, first, second, words, 4, 0, 0, 1) };
+            unsafe { kernel(tile, stream, first, second, words, 4, 0, 0, 1, stream) };
             sums
         }
     };
@@ -247,8 +249,9 @@ macro_rules! again_2x4 {
 //
 // Stack: places 0 entry into the body, 1 bytes skipped by it (less the first two
 // inputs'), 2 where the last half pass of the tile begins, 3 and 4 outputs, 5 the last
-// four of the first output, 6 tile, 7 zero point; #32 stream, nine saved registers, #72
-// words a pixel, #76 channels, #80 zero point, #84 bytes from tile to tile, #88 pairs.
+// whole four of the first output, 6 tile, 7 zero point; #32 stream, nine saved registers,
+// #72 words a pixel, #76 channels, #80 zero point, #84 bytes from tile to tile, #88 pairs,
+// #92 the block of the channels beyond whole fours.
 macro_rules! kernel_2x4 {
     ($name:ident, $begin:ident $again:ident $pair:ident $bytes:literal $end:ident $split:ident, $epilogue:ident) => {
         #[unsafe(naked)]
@@ -262,6 +265,7 @@ macro_rules! kernel_2x4 {
             zero_point: i32,
             step: usize,
             pairs: usize,
+            last: *const u8,
         ) {
             naked_asm!(
                 ".cpu cortex-m33",
@@ -271,6 +275,9 @@ macro_rules! kernel_2x4 {
                 sub sp, sp, #36
                 ldr r4, [sp, #72]
                 ldr r5, [sp, #76]
+                bics r5, r5, #3
+                it eq
+                ldreq r1, [sp, #92]
                 add r5, r2, r5
                 subs r5, #4
                 str r1, [sp, #32]
@@ -398,51 +405,41 @@ macro_rules! requantize_2x4 {
         ",
             keep!("r2", "3"),
             keep!("r3", "4"),
-            r"
-        bne.w 2b
-        b 7f
-    6:
-        ",
+            fours_2x4!(),
             rest_2x4!()
         )
     };
 }
 
-// The codes of a last block that is not full, from label 6 on, then the next pair.
-macro_rules! rest_2x4 {
+// What a whole four of channels is followed by: the next one, the block of those that are
+// left, or the next pair; flags say whether it was the last. To label 6, with label 7, where
+// r0 = pairs, r1 = channels, r2 = bytes from tile to tile, and r4 = the last whole four of
+// the first output.
+macro_rules! fours_2x4 {
     () => {
         concat!(
             r"
-        adds r5, r4, #4
-        subs r5, r5, r2
-        cmp r5, #2
-        strb r11, [r3]
-        it hs
-        strbhs r10, [r3, #1]
-        it hi
-        strbhi lr, [r3, #2]
-        strb r7, [r2]
-        it hs
-        strbhs r6, [r2, #1]
-        it hi
-        strbhi r9, [r2, #2]
-    7:
+        bne.w 2b
         ldr r0, [sp, #88]
         ldr r2, [sp, #84]
         ldr r1, [sp, #76]
+        lsls r5, r1, #30
+        bne 9f
+    7:
         subs r0, #1
         beq 8f
         str r0, [sp, #88]
-        adds r4, #4
-        add r4, r4, r1
-        adds r5, r4, r1
+        bic r5, r1, #3
+        add r4, r4, r1, lsl #1
+        subs r5, r4, r5
+        adds r5, #4
         ",
-            keep!("r4", "3"),
-            keep!("r5", "4"),
+            keep!("r4", "5"),
+            keep!("r5", "3"),
             r"
-        subs r5, #4
+        adds r5, r5, r1
         ",
-            keep!("r5", "5"),
+            keep!("r5", "4"),
             kept!("r0", "6"),
             kept!("r1", "2"),
             r"
@@ -454,9 +451,37 @@ macro_rules! rest_2x4 {
             r"
         ldr r1, [sp, #32]
         b.w 2b
-    8:
+    9:
+        ldr r1, [sp, #92]
+        b.w 2b
+    6:
         "
         )
+    };
+}
+
+// The codes of a last block that is not full, from label 6 to label 8.
+macro_rules! rest_2x4 {
+    () => {
+        r"
+        ldr r1, [sp, #76]
+        and r5, r1, #3
+        cmp r5, #2
+        strb r11, [r3]
+        it hs
+        strbhs r10, [r3, #1]
+        it hi
+        strbhi lr, [r3, #2]
+        strb r7, [r2]
+        it hs
+        strbhs r6, [r2, #1]
+        it hi
+        strbhi r9, [r2, #2]
+        ldr r0, [sp, #88]
+        ldr r2, [sp, #84]
+        b 7b
+    8:
+        "
     };
 }
 
@@ -480,7 +505,7 @@ macro_rules! return_2x4 {
 
 #[allow(unused_imports, reason = "an order for another core has them from here")]
 pub(super) use {
-    first_2x4_plain, kernel_2x4, requantize_2x4, rest_2x4, return_2x4, saturate_2x4, scale_2x4,
+    first_2x4_plain, fours_2x4, kernel_2x4, requantize_2x4, rest_2x4, return_2x4, saturate_2x4, scale_2x4,
     split_2x4_dual, split_2x4_plain,
 };
 

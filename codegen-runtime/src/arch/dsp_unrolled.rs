@@ -27,8 +27,9 @@ pub const MOST_WORDS: usize = 128;
 // In: r0 = first tile, r1 = stream, r2 = output, r3 = zero point. The accumulators as in
 // `dsp_tile.rs`: r7 r6 r9 r8 are channels 0 to 3 of pixel 0, r11 r10 lr r12 of pixel 1.
 //
-// Stack: places 3 output, 5 the last four of its pixel 0, 6 tile, 7 zero point; #32
-// stream, nine saved registers, #72 bytes from tile to tile, #76 pairs.
+// Stack: places 3 output, 5 the last whole four of its pixel 0, 6 tile, 7 zero point; #32
+// stream, nine saved registers, #72 bytes from tile to tile, #76 pairs, #80 the block of the
+// channels beyond whole fours.
 macro_rules! unrolled_kernel {
     ($block:ident) => {
         /// See [`super::portable::tiles_2x4`], of which this is the form for `DUAL` weights,
@@ -38,6 +39,7 @@ macro_rules! unrolled_kernel {
         pub fn unrolled_2x4<const WORDS: usize, const CHANNELS: usize>(
             tiles: Tiles<'_>,
             stream: Consts<'_>,
+            last: Consts<'_>,
             out: [Bytes<'_>; 2],
             zero_point: i32,
         ) -> bool {
@@ -46,15 +48,17 @@ macro_rules! unrolled_kernel {
             if pairs == 0 {
                 return true;
             }
-            let stream = stream.pointer(0, CHANNELS.div_ceil(4) * block_bytes(WORDS));
+            let first = if CHANNELS < 4 { last } else { stream };
+            let stream = first.pointer(0, (CHANNELS / 4).max(1) * block_bytes(WORDS));
+            let last = last.pointer(0, if CHANNELS % 4 > 0 { block_bytes(WORDS) } else { 0 });
             let [first, second] = out.map(|out| out.pointer(0, (2 * pairs - 1) * CHANNELS));
             if second != first.wrapping_add(CHANNELS) {
                 return false;
             }
             let tiles = tiles.pointer(0, (pairs - 1) * step + 8 * WORDS);
-            // SAFETY: 8 bytes a word of each tile, the stream's blocks and the channels of
-            // each output are accessed: resolved above.
-            unsafe { codes_2x4::<WORDS, CHANNELS>(tiles, stream, first, zero_point, step, pairs) };
+            // SAFETY: 8 bytes a word of each tile, the stream's blocks, the last block and the
+            // channels of each output are accessed: resolved above.
+            unsafe { codes_2x4::<WORDS, CHANNELS>(tiles, stream, first, zero_point, step, pairs, last) };
             true
         }
 
@@ -66,6 +70,7 @@ macro_rules! unrolled_kernel {
             zero_point: i32,
             step: usize,
             pairs: usize,
+            last: *const u8,
         ) {
             naked_asm!(
                 ".cpu cortex-m33",
@@ -74,7 +79,7 @@ macro_rules! unrolled_kernel {
                 push {{r4-r11, lr}}
                 sub sp, sp, #36
                 addw r4, r2, #{channels}
-                subs r4, #4
+                subs r4, #4+({channels} & 3)
                 str r1, [sp, #32]
                 ",
                     keep!("r2", "3"),
@@ -93,7 +98,7 @@ macro_rules! unrolled_kernel {
                 str r0, [sp, #76]
                 addw r2, r2, #{channels}+({channels} & 3)
                 addw r4, r2, #{channels}
-                subs r4, #4
+                subs r4, #4+({channels} & 3)
                 ",
                     keep!("r2", "3"),
                     keep!("r4", "5"),
@@ -195,7 +200,9 @@ macro_rules! block_2x4 {
         ",
             keep!("r2", "3"),
             r"
+        bne.w 2b
         .if {channels} & 3
+        ldr r1, [sp, #80]
         b.w 2b
     6:
         strb r11, [r2, #{channels}]
@@ -208,8 +215,6 @@ macro_rules! block_2x4 {
         strb lr, [r2, #{channels}+2]
         strb r9, [r2, #2]
         .endif
-        .else
-        bne.w 2b
         .endif
         "
         )

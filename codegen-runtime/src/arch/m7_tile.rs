@@ -16,8 +16,8 @@ use core::arch::naked_asm;
 use super::super::view::{Bytes, Consts};
 use super::dsp_keep;
 use super::dsp_tile::{
-    first_2x4_plain, functions_2x4, kernel_2x4, requantize_2x4, rest_2x4, return_2x4, saturate_2x4,
-    scale_2x4, split_2x4_dual, split_2x4_plain,
+    first_2x4_plain, fours_2x4, functions_2x4, kernel_2x4, requantize_2x4, rest_2x4, return_2x4,
+    saturate_2x4, scale_2x4, split_2x4_dual, split_2x4_plain,
 };
 use super::portable::{Tiles, block_bytes};
 
@@ -240,11 +240,7 @@ macro_rules! requantize_2x4_dual {
         ",
             keep!("r3", "4"),
             keep!("r2", "3"),
-            r"
-        bne.w 2b
-        b 7f
-    6:
-        ",
+            fours_2x4!(),
             saturate_2x4!(),
             rest_2x4!()
         )

@@ -134,7 +134,9 @@ macro_rules! block_2x4 {
         ",
             keep!("r2", "3"),
             r"
+        bne.w 2b
         .if {channels} & 3
+        ldr r1, [sp, #80]
         b.w 2b
     6:
         ",
@@ -150,8 +152,6 @@ macro_rules! block_2x4 {
         strb lr, [r2, #{channels}+2]
         strb r9, [r2, #2]
         .endif
-        .else
-        bne.w 2b
         .endif
         "
         )

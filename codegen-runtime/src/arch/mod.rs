@@ -70,6 +70,10 @@ pub mod portable_winograd;
 #[cfg(feature = "rv32imc")]
 pub mod rv32imc;
 
+/// Whether a layer's last block may be stored by half, as `kernels::blocks` says: an emitted
+/// crate whose layers have none carries nothing of it.
+pub const HALVES: bool = true;
+
 #[cfg(feature = "armv6m")]
 pub use self::armv6m::*;
 #[cfg(feature = "armv7m")]

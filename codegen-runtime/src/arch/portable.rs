@@ -153,8 +153,9 @@ pub struct Tiles<'a> {
 /// Each block's codes of pixel 1 are written before those of pixel 0, so that the two of
 /// a single tile may have one output.
 ///
-/// A block of the stream is for four channels (what there are fewer in the last
-/// one is not written): `[start i32 x 4][words][m i32 x 4]`, with 8 bytes of words
+/// The stream holds a block for every four channels; the block of those that are left is
+/// `last`, which is not read where there are none, and of which only the channels that exist
+/// matter. A block is `[start i32 x 4][words][m i32 x 4]`, with 8 bytes of words
 /// for each word of inputs a, b: `[channels 0 1][channels 2 3]`. A word holds four
 /// weights, of channels A and B:
 /// - plain: bytes `A(a) B(a) A(b) B(b)`; starts are the biases of channels
@@ -166,6 +167,7 @@ pub struct Tiles<'a> {
 pub fn tiles_2x4<const DUAL: bool>(
     tiles: Tiles<'_>,
     stream: Consts<'_>,
+    last: Consts<'_>,
     channels: usize,
     out: [Bytes<'_>; 2],
     zero_point: i32,
@@ -175,7 +177,8 @@ pub fn tiles_2x4<const DUAL: bool>(
     for pair in 0..pairs {
         let tile = tiles.sub(pair * step, 8 * words);
         for first in (0..channels).step_by(4) {
-            let (block, count) = (stream.sub(first / 4 * bytes, bytes), (channels - first).min(4));
+            let count = (channels - first).min(4);
+            let block = if count < 4 { last.sub(0, bytes) } else { stream.sub(first / 4 * bytes, bytes) };
             let sums = sums_2x4::<DUAL>(tile, words, block);
             for pixel in [1, 0] {
                 let out = out[pixel].sub(2 * pair * channels + first, count);
@@ -272,8 +275,9 @@ pub struct Part<'a, Pair> {
     /// The first column that the rows of the pairs go to, and how many: the others
     /// hold padding.
     pub inside: (usize, usize),
-    /// For every four channels `[bias i32 x 4][m i32 x 4][weights i8: 9 taps in
-    /// rows][4]`; the last four end with the last channel.
+    /// For every four channels 68 bytes, `[bias i32, m i32] x 4, [weights i8: 9 taps in rows]
+    /// x 4`; for `n` of one to three that are left `16 n + 4`: `[bias, m] x n`, `4 - n` bytes
+    /// that mean nothing, `[weights] x n`.
     pub consts: Consts<'a>,
     /// Outputs, pixels `channels` bytes apart.
     pub out: Bytes<'a>,
@@ -296,11 +300,13 @@ pub struct Part<'a, Pair> {
 pub fn depthwise_3x3(stride: usize, part: Part<'_, RowPair<'_>>) {
     for group in 0..part.channels.div_ceil(4) {
         let channel = (4 * group).min(part.channels - 4);
+        let skip = 4 * group - channel;
+        let consts = part.consts.sub(group * 68, 68 - 16 * skip);
         pair_rows(&part, channel);
         for y in 0..part.rows {
             for x in 0..part.columns {
                 let out = part.out.sub(y * part.out_row + x * part.channels + channel, 4);
-                window(stride, &part, part.consts.sub(group * 68, 68), (y, x), out);
+                window(stride, &part, consts, skip, (y, x), out);
             }
         }
     }
@@ -322,26 +328,29 @@ fn pair_rows(part: &Part<'_, RowPair<'_>>, channel: usize) {
     }
 }
 
-/// Four channels of an output.
+/// Four channels of an output but for the first `skip`, which `consts` does not have.
 #[inline(always)]
 fn window(
     stride: usize,
     part: &Part<'_, RowPair<'_>>,
     consts: Consts<'_>,
+    skip: usize,
     (y, x): (usize, usize),
     out: Bytes<'_>,
 ) {
-    for channel in 0..4 {
-        let mut acc = consts.i32_at(4 * channel);
+    for channel in skip..4 {
+        let own = channel - skip;
+        let weights = 32 - 7 * skip + 9 * own;
+        let mut acc = consts.i32_at(8 * own);
         for ky in 0..3 {
             for kx in 0..3 {
                 let (row, column) = (y * stride + ky, x * stride + kx);
                 let element = (row / 2 * STRIP_COLUMNS + column) * 8 + 2 * channel + row % 2;
-                let weight = i32::from(consts.i8_at(32 + 4 * (3 * ky + kx) + channel));
+                let weight = i32::from(consts.i8_at(weights + 3 * ky + kx));
                 acc = acc.wrapping_add(i32::from(part.strip.get_i16(element)) * weight);
             }
         }
-        let m = consts.i32_at(16 + 4 * channel);
+        let m = consts.i32_at(8 * own + 4);
         let to = Out { zero_point: part.zero_point, lo: -128, hi: 127 };
         out.set(channel, requantize(acc, m, 0, to));
     }

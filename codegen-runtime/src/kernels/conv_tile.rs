@@ -10,13 +10,14 @@
 //! that of the next pair begins a few columns further. Pixels whose windows share no
 //! column have tiles of their own.
 //!
-//! Constants: see `blocks`; the words of inputs are those of [`Params::place`].
+//! Constants: see `blocks`; the words of inputs are those of [`Params::place`]. Half a block
+//! at the end becomes a whole one in scratch, once a call.
 
 use super::super::arch::{self, Columns, Four};
 use super::super::requant::Out;
 use super::super::rows::{self, Rows};
 use super::super::view::{Bytes, Consts};
-use super::blocks::Blocks;
+use super::blocks::{self, Blocks};
 
 /// A convolution. Sizes, strides, pads and dilations are in rows, columns and
 /// channels.
@@ -149,6 +150,11 @@ impl Params {
         }
     }
 
+    /// Whether the constants end in [half a block](blocks::halves).
+    pub const fn halves(&self) -> bool {
+        blocks::halves(self.out_c, self.words())
+    }
+
     /// Whether output pixel `i` reads input pixel `i` and nothing else, so that
     /// rows which lie one after the other are one row.
     pub const fn pointwise(&self) -> bool {
@@ -249,6 +255,17 @@ impl Layer {
         matches!(self.gather, Gather::Pixels | Gather::Shared)
     }
 
+    /// The constants as blocks, the last one in its place of the scratch.
+    #[inline(always)]
+    pub(super) fn blocks<'a>(&self, consts: Consts<'a>, scratch: Bytes<'a>) -> Blocks<'a> {
+        let (channels, words) = (size(self.out_c), size(self.words));
+        let at = size(self.strip_bytes) + 2 * size(self.copied);
+        let place = scratch.sub(at, blocks::last_bytes(channels, words));
+        let last = blocks::last(consts, channels, words, place);
+        let bytes = blocks::stream_bytes(channels, words);
+        Blocks { consts, last, bytes, channels, words, shifts: self.shifts, out: self.out() }
+    }
+
     pub(super) const fn out(&self) -> Out {
         Out { zero_point: self.zero_point as i32, lo: self.lo as i32, hi: self.hi as i32 }
     }
@@ -261,9 +278,9 @@ pub(super) const fn size(field: u16) -> usize {
 }
 
 /// Private bytes of the arena that the kernel needs, 4-byte aligned: a strip of
-/// widened windows, and two pixels that are copied.
+/// widened windows, two pixels that are copied, and the last block.
 pub const fn scratch_bytes(p: &Params) -> usize {
-    p.strip_bytes(p.strip).1 + 2 * p.copied()
+    p.strip_bytes(p.strip).1 + 2 * p.copied() + blocks::last_bytes(p.out_c, p.words())
 }
 
 /// The whole tensor; `KH` is `p.kernel_h`.
@@ -395,8 +412,7 @@ fn variant<const DUAL: bool, const SATURATES: bool>(
     outs: &[Bytes<'_>],
     scratch: Bytes<'_>,
 ) {
-    let blocks =
-        Blocks { consts, channels: size(p.out_c), words: size(p.words), shifts: p.shifts, out: p.out() };
+    let blocks = p.blocks(consts, scratch);
     let tile_step = size(p.tile_step);
     let tiles = scratch.sub(0, size(p.strip_bytes));
     let shares = p.shares();

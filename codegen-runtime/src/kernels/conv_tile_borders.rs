@@ -88,7 +88,7 @@ fn variant<const DUAL: bool, const SATURATES: bool>(
     scratch: Bytes<'_>,
 ) {
     let (width, channels, tile_step) = (size(p.out_w), size(p.out_c), size(p.tile_step));
-    let blocks = Blocks { consts, channels, words: size(p.words), shifts: p.shifts, out: p.out() };
+    let blocks = p.blocks(consts, scratch);
     let borders = Borders::new(consts, blocks.bytes(), [size(p.out_h), width, channels], y);
     let tiles = scratch.sub(0, size(p.strip_bytes));
     // A last pixel without a neighbour waits for the first one of the next row.
@@ -150,7 +150,7 @@ fn pairs<const DUAL: bool, const SATURATES: bool>(
     }
     let tile = tiles.sub(0, 8 * blocks.words);
     for block in 0..blocks.channels.div_ceil(4) {
-        let [first, second] = arch::sums_2x4::<DUAL>(tile, blocks.words, blocks.stream(block, 1));
+        let [first, second] = arch::sums_2x4::<DUAL>(tile, blocks.words, blocks.block(block));
         blocks.finish(block, borders.add(extra[1], 4 * block, second), out[1]);
         blocks.finish(block, borders.add(extra[0], 4 * block, first), out[0]);
     }

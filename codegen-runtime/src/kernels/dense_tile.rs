@@ -11,7 +11,7 @@
 use super::super::arch;
 use super::super::requant::Out;
 use super::super::view::{Bytes, Consts};
-use super::blocks::Blocks;
+use super::blocks::{self, Blocks};
 
 /// A fully connected layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +30,21 @@ pub struct Params {
     pub out: Out,
 }
 
-/// Private bytes of the arena that the kernel needs.
-pub const fn scratch_bytes(_p: &Params) -> usize {
-    0
+/// Private bytes of the arena that the kernel needs, 4-byte aligned: the last block.
+pub const fn scratch_bytes(p: &Params) -> usize {
+    blocks::last_bytes(p.out_features, p.words())
+}
+
+impl Params {
+    /// Whether the constants end in [half a block](blocks::halves).
+    pub const fn halves(&self) -> bool {
+        blocks::halves(self.out_features, self.words())
+    }
+
+    /// Words of two inputs.
+    const fn words(&self) -> usize {
+        2 * self.in_features.div_ceil(4)
+    }
 }
 
 /// The whole tensor.
@@ -50,13 +62,13 @@ pub fn run(p: &Params, consts: Consts<'_>, input: Bytes<'_>, output: Bytes<'_>, 
 
 /// One output row from one input row; without shifts, saturated to int8 alone.
 #[inline(always)]
-fn step(p: &Params, consts: Consts<'_>, row: Bytes<'_>, out: Bytes<'_>, _scratch: Bytes<'_>) {
+fn step(p: &Params, consts: Consts<'_>, row: Bytes<'_>, out: Bytes<'_>, scratch: Bytes<'_>) {
     // Four variants, of which only those that the parameters ask for are linked.
     match (p.dual, !p.shifts) {
-        (true, true) => variant::<true, true>(p, consts, row, out),
-        (true, false) => variant::<true, false>(p, consts, row, out),
-        (false, true) => variant::<false, true>(p, consts, row, out),
-        (false, false) => variant::<false, false>(p, consts, row, out),
+        (true, true) => variant::<true, true>(p, consts, row, out, scratch),
+        (true, false) => variant::<true, false>(p, consts, row, out, scratch),
+        (false, true) => variant::<false, true>(p, consts, row, out, scratch),
+        (false, false) => variant::<false, false>(p, consts, row, out, scratch),
     }
 }
 
@@ -66,8 +78,11 @@ fn variant<const DUAL: bool, const SATURATES: bool>(
     consts: Consts<'_>,
     row: Bytes<'_>,
     out: Bytes<'_>,
+    scratch: Bytes<'_>,
 ) {
-    let words = 2 * p.in_features.div_ceil(4);
-    let blocks = Blocks { consts, channels: p.out_features, words, shifts: p.shifts, out: p.out };
+    let (channels, words) = (p.out_features, p.words());
+    let last = blocks::last(consts, channels, words, scratch);
+    let bytes = blocks::stream_bytes(channels, words);
+    let blocks = Blocks { consts, last, bytes, channels, words, shifts: p.shifts, out: p.out };
     blocks.one::<DUAL, SATURATES>(row, p.in_features, out);
 }

@@ -7,10 +7,11 @@
 //!
 //! Rows of four channels are paired up in a strip of scratch, once for all windows
 //! that read them. The last four channels may begin among those before them, which
-//! are then computed twice, to the same bytes.
+//! are paired up again.
 //!
-//! Constants, for every four channels, the last four channels last: `[bias i32 x
-//! 4][m i32 x 4][weights i8: 9 taps in rows][4]`. The bias holds the layer's bias
+//! Constants: for every four channels `[bias i32, m i32] x 4, [weights i8: 9 taps in rows] x
+//! 4`; for the `n` that are left, if any, `[bias, m] x n`, `4 - n` bytes of nothing, `[weights]
+//! x n`, so that the weights of either end with a word. The bias holds the layer's bias
 //! minus the input's zero point times the sum of the channel's weights.
 
 use super::super::arch::{self, Part, RowPair, STRIP_COLUMNS};

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use tinyc_runtime::sources::{ARCH, SOURCES, Source};
 
 use super::{CodegenError, CrateFiles, TargetFacts};
+use crate::lower::Kernel;
 use crate::plan::unroll::Shape;
 use crate::plan::{Plan, family};
 
@@ -27,6 +28,18 @@ fn machine(name: &str) -> Option<&'static str> {
 
 /// The kernel whose primitives are re-exported only where it is.
 const LINES: &str = "kernels/depthwise_lines.rs";
+
+/// The stream of weights that the tile kernels share.
+const BLOCKS: &str = "kernels/blocks.rs";
+
+/// Whether a kernel's constants end in half a block.
+fn halves(kernel: &Kernel) -> bool {
+    match kernel.even() {
+        Kernel::ConvTile(p) => p.halves(),
+        Kernel::DenseTile(p) => p.halves(),
+        _ => false,
+    }
+}
 
 /// Adds what any of the plans needs of the runtime.
 ///
@@ -72,7 +85,9 @@ pub fn emit(plans: &[&Plan], target: &TargetFacts, files: &mut CrateFiles) -> Re
         files.add(format!("src/runtime/{path}"), source.text);
         needed.insert(path);
     }
-    modules(&needed, &target.arch, unrolled.as_ref(), head(plans.len()), files);
+    let mut calls = plans.iter().flat_map(|plan| &plan.steps).flat_map(|step| step.work.calls());
+    let halves = calls.any(|call| halves(&call.kernel));
+    modules(&needed, &target.arch, (unrolled.as_ref(), halves), head(plans.len()), files);
     Ok(())
 }
 
@@ -107,7 +122,7 @@ fn find(path: &str) -> Option<&'static Source> {
 fn modules(
     needed: &BTreeSet<String>,
     arch: &str,
-    unrolled: Option<&Unrolled>,
+    (unrolled, halves): (Option<&Unrolled>, bool),
     head: &str,
     files: &mut CrateFiles,
 ) {
@@ -154,6 +169,12 @@ fn modules(
             arches += &format!("#[cfg(target_arch = \"{machine}\")]\n");
             arches += "pub use self::dsp_lines::{Segment, depthwise_lines};\n";
         }
+        if needed.contains(BLOCKS) {
+            arches += "
+/// Whether a layer's last block is stored by half.
+";
+            arches += &format!("pub const HALVES: bool = {halves};\n");
+        }
         arches += &unrolled.map_or_else(String::new, |unrolled| dispatch(arch, unrolled));
         files.add("src/runtime/arch/mod.rs", arches);
     }
@@ -166,7 +187,7 @@ fn dispatch(arch: &str, Unrolled { bodies, shapes }: &Unrolled) -> String {
         .map(|Shape { words, channels }| {
             format!(
                 "            ({words}, {channels}) => {{
-                {bodies}::unrolled_2x4::<{words}, {channels}>(tiles, stream, out, zero_point)
+                {bodies}::unrolled_2x4::<{words}, {channels}>(tiles, stream, last, out, zero_point)
             }}
 "
             )
@@ -183,6 +204,7 @@ use super::view::{{Bytes, Consts}};
 pub fn tiles_2x4<const DUAL: bool>(
     tiles: Tiles<'_>,
     stream: Consts<'_>,
+    last: Consts<'_>,
     channels: usize,
     out: [Bytes<'_>; 2],
     zero_point: i32,
@@ -192,7 +214,7 @@ pub fn tiles_2x4<const DUAL: bool>(
 {arms}            _ => false,
         }};
     if !done {{
-        {arch}::tiles_2x4::<DUAL>(tiles, stream, channels, out, zero_point);
+        {arch}::tiles_2x4::<DUAL>(tiles, stream, last, channels, out, zero_point);
     }}
 }}
 "

@@ -11,7 +11,7 @@ use tinyc_runtime::kernels::{depthwise_lines, depthwise_quad};
 
 use super::Conv;
 use super::lower::{fold_zero_point, out_params, with_borders};
-use super::pack_blocks::{pack_blocks, pack_fours};
+use super::pack_blocks::{pack_blocks, pack_fours, pack_quads};
 use crate::ir::{Graph, NodeId};
 use crate::lower::{Call, Constants, Kernel, LowerError, Lowered};
 use crate::quant::{LayerQuant, QuantTable};
@@ -92,7 +92,7 @@ pub fn pack(params: conv_tile::Params, bias: &[i32], layer: &LayerQuant) -> (con
     let of_row = |ky| (0..params.kernel_w).flat_map(move |kx| (0..params.in_c).map(move |c| (ky, kx, c)));
     let places: Vec<usize> =
         (0..params.kernel_h).flat_map(of_row).map(|(ky, kx, c)| params.place(ky, kx, c)).collect();
-    let packed = pack_blocks(bias, layer, &layer.weights, &places, params.words());
+    let packed = pack_blocks(bias, layer, &layer.weights, &places, params.words(), params.halves());
     let params = conv_tile::Params { dual: packed.dual, shifts: packed.shifts, ..params };
     (with_strip(params, STRIP_BYTES), packed.consts)
 }
@@ -149,8 +149,7 @@ fn depthwise(
     let out = out_params(&quant.activation(node.output));
     let bias = fold_zero_point(layer, input.zero_point)?;
     let pad_code = input.code(f64::from(conv.pad_value));
-    let consts = pack_fours(&bias, layer, &layer.weights);
-    let lowered = |kernel, scratch_bytes| {
+    let lowered = |kernel, consts, scratch_bytes| {
         let call = Call { kernel, consts, inputs: vec![node.inputs[0]], scratch_bytes };
         Ok(Some(Lowered::one(call)))
     };
@@ -172,7 +171,8 @@ fn depthwise(
         if !params.fits() {
             return Ok(None);
         }
-        return lowered(Kernel::DepthwiseQuad(params), depthwise_quad::scratch_bytes(&params));
+        let consts = pack_quads(&bias, layer, &layer.weights);
+        return lowered(Kernel::DepthwiseQuad(params), consts, depthwise_quad::scratch_bytes(&params));
     }
     let params = depthwise_lines::Params {
         in_h,
@@ -203,7 +203,8 @@ fn depthwise(
         columns: whole_blocks(out_w, params.most_columns(), 8 / stride),
         ..params
     };
-    lowered(Kernel::DepthwiseLines(params), depthwise_lines::scratch_bytes(&params))
+    let consts = pack_fours(&bias, layer, &layer.weights);
+    lowered(Kernel::DepthwiseLines(params), consts, depthwise_lines::scratch_bytes(&params))
 }
 
 /// The even length of the fewest parts of `len` that are at most `most` long, which

@@ -37,7 +37,8 @@ fn shares(bias: i32, weights: &[i8]) -> bool {
 
 /// Packs `[channels][inputs]` weights: input `i` of a channel goes to half `i % 2` of word
 /// `i / 2` where `places[i]` is that place; places that no input has, and channels that
-/// fill up a block, have weights of 0. There are `words` words of two inputs.
+/// fill up a block, have weights of 0. There are `words` words of
+/// two inputs. With `halves`, the last block is stored as its first two channels alone.
 ///
 /// # Panics
 /// If there is not one place for each weight of a channel.
@@ -47,6 +48,7 @@ pub fn pack_blocks(
     weights: &[i8],
     places: &[usize],
     words: usize,
+    halves: bool,
 ) -> Packed {
     let channels = bias.len();
     let taps = weights.len() / channels;
@@ -64,17 +66,21 @@ pub fn pack_blocks(
     let shifts = layer.multipliers.iter().any(|m| m.k > 0);
     let mut packer = Packer::new();
     for first in (0..channels).step_by(4) {
-        for (a, b) in [(first, first + 1), (first + 2, first + 3)] {
+        let halves = halves && first + 4 > channels;
+        let pairs: &[[usize; 2]] = &[[first, first + 1], [first + 2, first + 3]];
+        let pairs = if halves { &pairs[..1] } else { pairs };
+        for &[a, b] in pairs {
             let start = if dual { bias(b).wrapping_mul(256).wrapping_add(bias(a)) } else { bias(b) };
             packer = packer.biases([start, bias(a)]);
         }
         for word in (0..2 * words).step_by(2) {
-            for (a, b) in [(row(first), row(first + 1)), (row(first + 2), row(first + 3))] {
+            for [a, b] in pairs.iter().map(|pair| pair.map(row)) {
                 packer = packer.bytes(half(a[word], b[word], dual));
                 packer = packer.bytes(half(a[word + 1], b[word + 1], dual));
             }
         }
-        packer = packer.multipliers((first..first + 4).map(|c| layer.multipliers.get(c).map_or(0, |m| m.m)));
+        let multiplier = |&channel: &usize| layer.multipliers.get(channel).map_or(0, |m| m.m);
+        packer = packer.multipliers(pairs.iter().flatten().map(multiplier));
     }
     if shifts {
         packer = packer.shifts(layer.multipliers.iter().map(|m| m.k));
@@ -92,8 +98,24 @@ fn half(a: i8, b: i8, dual: bool) -> [u8; 2] {
     if dual { (256 * i16::from(b) + i16::from(a)).to_le_bytes() } else { [a as u8, b as u8] }
 }
 
-/// Constants of `depthwise_quad` and `depthwise_lines`, from `[channels][taps]` weights of
-/// at least four channels: four by four, the last group ending with the last channel.
+/// Constants of `depthwise_quad`, from `[channels][9]` weights of at least four channels, as
+/// the kernel describes them.
+pub fn pack_quads(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> Constants {
+    let channels = bias.len();
+    let mut packer = Packer::new();
+    for first in (0..channels).step_by(4) {
+        let group = first..channels.min(first + 4);
+        for channel in group.clone() {
+            packer = packer.biases([bias[channel]]).multipliers([layer.multipliers[channel].m]);
+        }
+        packer = packer.bytes(std::iter::repeat_n(0, 4 - group.len()));
+        packer = packer.codes(&weights[9 * group.start..9 * group.end]);
+    }
+    packer.finish()
+}
+
+/// Constants of `depthwise_lines`, from `[channels][taps]` weights of at least four channels:
+/// four by four, the last group ending with the last channel.
 pub fn pack_fours(bias: &[i32], layer: &LayerQuant, weights: &[i8]) -> Constants {
     let channels = bias.len();
     let taps = weights.len() / channels;

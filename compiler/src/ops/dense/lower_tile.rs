@@ -29,9 +29,10 @@ pub fn lower(graph: &Graph, quant: &QuantTable, id: NodeId) -> Result<Option<Low
     let out_features = graph.shape(node.output).channels();
     let out = out_params(&quant.activation(node.output));
     let (places, words) = (places_of_row(in_features), 2 * in_features.div_ceil(4));
-    let packed = pack_blocks(&bias, layer, &layer.weights, &places, words);
-    let (dual, shifts) = (packed.dual, packed.shifts);
-    let params = dense_tile::Params { rows: 1, in_features, out_features, dual, shifts, out };
+    // Neither of what the weights decide changes where they end.
+    let params = dense_tile::Params { rows: 1, in_features, out_features, dual: false, shifts: false, out };
+    let packed = pack_blocks(&bias, layer, &layer.weights, &places, words, params.halves());
+    let params = dense_tile::Params { dual: packed.dual, shifts: packed.shifts, ..params };
     Ok(Some(Lowered::one(Call {
         kernel: Kernel::DenseTile(params),
         consts: packed.consts,
