@@ -152,10 +152,20 @@ pub enum KernelSet {
     General,
     /// Those whose data suit instructions that multiply two 16-bit pairs.
     Tiles,
+    /// Those of `Tiles`, by what they cost on a core that issues two instructions at once.
+    DualTiles,
     /// Those for one product at a time with few registers.
     Windows,
     /// Those for vectors of 16 codes.
     Lanes,
+}
+
+impl KernelSet {
+    /// Whether it has the kernels of `Tiles`.
+    #[must_use]
+    pub const fn has_tiles(self) -> bool {
+        matches!(self, Self::Tiles | Self::DualTiles)
+    }
 }
 
 /// One kernel call.

@@ -13,12 +13,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tinyc::bench::{BenchReport, bench};
 use tinyc::compile::{CompileOptions, Compiled, Silent, compile, input_specs};
-use tinyc::cost::cycles_on;
+use tinyc::cost::{Costs, Unit};
 use tinyc::ir::{Graph, NodeId};
 use tinyc::ops::Op;
-use tinyc::plan::Step;
 use tinyc::plan::choose::Opt;
-use tinyc::plan::unroll::saved_cycles;
+use tinyc::report::analyze::step_cost;
 use tinyc::report::{Budgets, code_size};
 use tinyc::samples::{SampleFile, Samples};
 use tinyc::target::{ArchFile, Target};
@@ -88,11 +87,23 @@ pub struct Measured {
     pub kinds: Vec<Kind>,
     /// Bytes of code and parameters of kernels, by the estimate.
     pub code_estimate: u64,
-    /// Cycles by the cost model; `None` where the core has no timing table.
-    pub estimated: Option<u64>,
+    /// Cycles, or instructions where the core's cycles are not known, by the cost model;
+    /// `None` where nothing is fitted for the core.
+    pub estimated: Option<Estimated>,
     /// Cycles with the instructions in the order that suits Cortex-M4, where the chip asks
     /// for another one and it was measured.
     pub m4_order: Option<u64>,
+}
+
+/// An estimate beside what was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimated {
+    /// What both are numbers of.
+    pub unit: Unit,
+    /// By the cost model.
+    pub estimated: u64,
+    /// By the emulator.
+    pub counted: u64,
 }
 
 /// What a layer is, as people compare engines.
@@ -217,13 +228,13 @@ fn measure_on(
         .map(|layer| Kind::of(&compiled.module.graph, compiled.plan.steps[layer.step].node))
         .collect();
     let plan = &compiled.plan;
-    let estimated = target.core.timing_table().map(|table| {
-        let of = |step: &Step| {
-            let calls = step.work.calls();
-            let rolled: u64 = calls.iter().map(|call| cycles_on(&call.kernel, table)).sum();
-            rolled.saturating_sub(saved_cycles(plan, calls))
-        };
-        plan.steps.iter().map(of).sum()
+    let estimated = Costs::of(target.core).map(|costs| Estimated {
+        unit: costs.unit(),
+        estimated: plan.steps.iter().map(|step| step_cost(plan, step, costs)).sum(),
+        counted: match costs.unit() {
+            Unit::Cycles => report.cycles.unwrap_or(0),
+            Unit::Instructions => report.instructions,
+        },
     });
     let code_estimate = code_size::estimate_bytes(plan);
     Ok(Measured { watched, report, kinds, code_estimate, estimated, m4_order: None })

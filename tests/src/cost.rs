@@ -1,7 +1,7 @@
 //! Fitting the cost model to counted runs.
 //!
-//! In: [`Observation`]s, each what a layer does and the cycles that it was
-//! counted to take. Out: a coefficient for each part of each kind of work, and
+//! In: [`Observation`]s, each what a layer does and the cycles, or
+//! instructions, that it was counted to take. Out: a coefficient for each part of each kind of work, and
 //! how far estimates are off. Invariant: coefficients are not negative, and the
 //! same observations give the same ones to the digit.
 
@@ -13,10 +13,11 @@ use std::path::Path;
 use tinyc::bench::bench;
 use tinyc::compile::{CompileOptions, Compiled, Silent, compile};
 use tinyc::cost::features::{Features, features};
+use tinyc::cost::{Costs, Unit};
 use tinyc::lower::KernelSet;
 use tinyc::ops;
 use tinyc::plan::assemble;
-use tinyc::target::{ArchFile, Core, Target, TimingTable};
+use tinyc::target::{ArchFile, Core, Target};
 use tinyc::verify::emulator::FirmwareOptions;
 
 /// A counted layer.
@@ -25,16 +26,16 @@ pub struct Observation {
     /// The model and the layer, for messages.
     pub name: String,
     /// The core.
-    pub table: TimingTable,
+    pub costs: Costs,
     /// What it does.
     pub features: Features,
-    /// What it took.
-    pub cycles: u64,
+    /// What it took, in the unit of the core.
+    pub counted: u64,
     /// How much it counts against others.
     pub weight: u64,
 }
 
-/// A chip, and the cores whose tables its runs are timed by.
+/// A chip, and the cores whose rules its runs are timed by.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine {
     /// The chip's name.
@@ -45,13 +46,17 @@ pub struct Machine {
     pub cores: &'static [Core],
 }
 
-/// What is fitted: each table by a chip that has the kernels of such chips, and
+/// What is fitted: each core by a chip that has the kernels of such chips, and
 /// the portable ones, which any chip can ask for, by one of them.
-pub const MACHINES: [Machine; 4] = [
+pub const MACHINES: [Machine; 8] = [
     Machine { target: "stm32f411", arch: ArchFile::CortexMDsp, cores: &[Core::CortexM4F] },
     Machine { target: "stm32f103", arch: ArchFile::Armv7M, cores: &[Core::CortexM3] },
     Machine { target: "stm32f103", arch: ArchFile::Portable, cores: &[Core::CortexM3] },
     Machine { target: "stm32g0b1", arch: ArchFile::Armv6M, cores: &[Core::CortexM0Plus, Core::CortexM0] },
+    Machine { target: "stm32h743", arch: ArchFile::CortexM7Dsp, cores: &[Core::CortexM7FDp] },
+    Machine { target: "nrf5340", arch: ArchFile::CortexMDsp, cores: &[Core::CortexM33F] },
+    Machine { target: "ensemble-e3-he", arch: ArchFile::Mve, cores: &[Core::CortexM55] },
+    Machine { target: "esp32c3", arch: ArchFile::Rv32imc, cores: &[Core::Rv32imc] },
 ];
 
 /// Counts every layer of a model on a machine, in each of its forms.
@@ -116,13 +121,17 @@ fn count(
     found: &mut Vec<Observation>,
 ) -> Result<(), String> {
     for &core in machine.cores {
-        let Some(table) = core.timing_table() else { return Err(format!("{core:?} has no table")) };
+        let Some(costs) = Costs::of(core) else { return Err(format!("nothing is fitted for {core:?}")) };
         let chip = Target { core, ..target.clone() };
         let report = bench(compiled, &chip, None, firmware, &Silent).map_err(|error| error.to_string())?;
         for layer in report.layers.iter().filter(|layer| steps.contains(&layer.step)) {
-            if let (Some(features), Some(cycles)) = (of_step(compiled, layer.step), layer.cycles) {
+            let counted = match costs.unit() {
+                Unit::Cycles => layer.cycles,
+                Unit::Instructions => Some(layer.instructions),
+            };
+            if let (Some(features), Some(counted)) = (of_step(compiled, layer.step), counted) {
                 let name = format!("{name}, {}", layer.name);
-                found.push(Observation { name, table, features, cycles, weight });
+                found.push(Observation { name, costs, features, counted, weight });
             }
         }
     }

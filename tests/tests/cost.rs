@@ -3,12 +3,31 @@
 use std::path::Path;
 
 use tinyc::compile::{CompileOptions, Silent, compile};
-use tinyc::cost::call_cycles;
+use tinyc::cost::{Costs, Unit, call_cycles};
 use tinyc::lower::KernelSet;
-use tinyc::target::{Target, TimingTable};
-use tinyc::verify::emulator::{Core, FirmwareOptions};
-use tinyc_tests::benchmarks::{WATCHED, measure};
+use tinyc::plan::choose::Opt;
+use tinyc::target::{Core, Target};
+use tinyc::verify::emulator::{Core as Emulated, FirmwareOptions};
+use tinyc_tests::benchmarks::{Estimated, WATCHED, Watched, measure};
+use tinyc_tests::cost::MACHINES;
 use tinyc_tests::needs::{self, RealModels};
+
+const fn on(model: &'static str, target: &'static str, core: Emulated, opt: Opt) -> Watched {
+    Watched { model, target, core, opt }
+}
+
+/// Cases beside those whose figures are watched.
+const BESIDE: [Watched; 9] = [
+    on("kws_dscnn", "stm32h743", Emulated::M7, Opt::Balanced),
+    on("ic_resnet8", "stm32h743", Emulated::M7, Opt::Balanced),
+    on("vww_mobilenet025", "stm32h743", Emulated::M7, Opt::Balanced),
+    on("ad_autoencoder", "stm32h743", Emulated::M7, Opt::Balanced),
+    on("kws_dscnn", "ensemble-e3-he", Emulated::M55, Opt::Balanced),
+    on("ic_resnet8", "ensemble-e3-he", Emulated::M55, Opt::Balanced),
+    on("vww_mobilenet025", "ensemble-e3-he", Emulated::M55, Opt::Balanced),
+    on("ad_autoencoder", "ensemble-e3-he", Emulated::M55, Opt::Balanced),
+    on("kws_dscnn", "nrf5340", Emulated::M33, Opt::Balanced),
+];
 
 /// How far the estimate of a whole model may be off.
 const TOLERANCE: f64 = 0.1;
@@ -18,18 +37,25 @@ fn models_are_estimated_within_a_tenth_of_what_was_counted() {
     let Some(RealModels { models, data }) = needs::models() else { return };
     let work_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runners");
     let firmware = FirmwareOptions { work_dir, ..FirmwareOptions::default() };
-    for watched in WATCHED {
-        if watched.core != Core::M4 || !needs::emulator(watched.core) {
+    for watched in WATCHED.into_iter().chain(BESIDE) {
+        if !needs::emulator(watched.core) {
             continue;
         }
         let measured = measure(watched, &models, &data, &firmware).unwrap();
-        let (counted, estimated) = (measured.report.cycles.unwrap(), measured.estimated.unwrap());
+        let Estimated { unit, estimated, counted } = measured.estimated.unwrap();
+        // What a benchmark of the core has.
+        assert_eq!(unit == Unit::Cycles, measured.report.cycles.is_some());
         let off = estimated as f64 / counted as f64 - 1.0;
+        let (model, target, opt) = (watched.model, watched.target, watched.opt);
+        println!(
+            "{model} on {target}, {opt}: {estimated} of {counted} {}: {:+.1} %",
+            unit.name(),
+            100.0 * off
+        );
         assert!(
             off.abs() <= TOLERANCE,
-            "{}, {}: estimated {estimated}, counted {counted}: {:+.1} %; fit the cost model again",
-            watched.model,
-            watched.opt,
+            "{model} on {target}, {opt}: estimated {estimated} {}, counted {counted}: {:+.1} %; fit the cost model again",
+            unit.name(),
             100.0 * off
         );
     }
@@ -54,10 +80,16 @@ fn estimates_are_of_the_right_size() {
 }
 
 #[test]
-fn every_chip_with_a_table_can_be_fitted() {
-    let tables: Vec<TimingTable> =
-        Target::builtin().iter().filter_map(|target| target.core.timing_table()).collect();
-    let fitted = tinyc_tests::cost::MACHINES.iter().flat_map(|machine| machine.cores);
-    let fitted: Vec<TimingTable> = fitted.filter_map(|core| core.timing_table()).collect();
-    assert!(tables.iter().all(|table| fitted.contains(table)), "{tables:?} of {fitted:?}");
+fn every_chip_is_fitted_on_its_core() {
+    let fitted: Vec<Costs> =
+        MACHINES.iter().flat_map(|machine| machine.cores).filter_map(|core| Costs::of(*core)).collect();
+    for target in Target::builtin() {
+        let costs = Costs::of(target.core);
+        assert_eq!(costs.is_none(), target.core == Core::Host, "{}", target.name);
+        assert!(
+            costs.is_none_or(|costs| fitted.contains(&costs)),
+            "{}: {costs:?} of {fitted:?}",
+            target.name
+        );
+    }
 }

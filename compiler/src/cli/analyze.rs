@@ -102,6 +102,7 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
             imported: imported.as_ref().unwrap_or(&compiled.module),
             layers: &layers,
             curve: &curve,
+            kernels: options.kernels,
             target: target.as_ref(),
             budgets: &args.budgets.budgets(),
             stack: ram.as_ref().map(|(_, stack)| stack),

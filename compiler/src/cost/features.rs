@@ -11,6 +11,7 @@ use tinyc_runtime::kernels::{
     depthwise_quad, depthwise_window, max_pool, sparse,
 };
 
+use super::features_lanes;
 use crate::lower::{Bordered, BorderedConv, Kernel};
 
 /// A call by its parts.
@@ -34,11 +35,9 @@ pub fn features(kernel: &Kernel) -> Features {
         Kernel::ConvWinograd(p) => winograd(p),
         Kernel::ConvWindow(p) => conv_window(p),
         Kernel::DepthwiseWindow(p) => ("depthwise_window", depthwise_window(p)),
-        Kernel::ConvLanes(p) => ("conv_lanes", lanes([p.out_h * p.out_w, p.out_c, p.taps()])),
-        Kernel::DenseLanes(p) => ("dense_lanes", lanes([p.rows, p.out_features, p.in_features])),
-        Kernel::DepthwiseLanes(p) => {
-            ("depthwise_lanes", vec![p.out_h * p.out_w * p.in_c.div_ceil(16) * 9, p.out_h * p.out_w])
-        }
+        Kernel::ConvLanes(p) => ("conv_lanes", features_lanes::convolution(p)),
+        Kernel::DenseLanes(p) => ("dense_lanes", features_lanes::dense(p)),
+        Kernel::DepthwiseLanes(p) => ("depthwise_lanes", features_lanes::depthwise(p)),
         Kernel::Sparse(p) => ("sparse", sparse_weights(p)),
         Kernel::DepthwiseQuad(p) => quad(p),
         Kernel::DepthwiseLines(p) => lines_of_pairs(p),
@@ -94,11 +93,6 @@ fn conv_window(p: &conv_window::Params) -> (&'static str, Vec<usize>) {
 fn depthwise_window(p: &depthwise_window::Params) -> Vec<usize> {
     let (pixels, taps) = (p.out_h * p.out_w, p.kernel_h * p.kernel_w);
     vec![pixels * p.in_c * taps, pixels * p.in_c, pixels * taps, pixels]
-}
-
-/// Vectors of products, of outputs; pixels.
-fn lanes([pixels, channels, taps]: [usize; 3]) -> Vec<usize> {
-    vec![pixels * channels * taps.div_ceil(16), pixels * channels.div_ceil(4), pixels]
 }
 
 /// Products, outputs, taps of all pixels, pixels.

@@ -148,11 +148,13 @@ pub fn lower_with(
     kernels: KernelSet,
 ) -> Result<Lowered, LowerError> {
     let fast = match (&graph.node(id).op, kernels) {
-        (Op::Conv(c), KernelSet::Tiles) => conv::lower_tile::lower(graph, quant, id, c)?,
+        (Op::Conv(c), KernelSet::Tiles | KernelSet::DualTiles) => {
+            conv::lower_tile::lower(graph, quant, id, c)?
+        }
         (Op::Conv(c), KernelSet::Windows) => conv::lower_window::lower(graph, quant, id, c)?,
         (Op::Conv(c), KernelSet::Lanes) => conv::lower_lanes::lower(graph, quant, id, c)?,
         (Op::Dense, KernelSet::Lanes) => Some(dense::lower_lanes::lower(graph, quant, id)?),
-        (Op::Dense, KernelSet::Tiles) => dense::lower_tile::lower(graph, quant, id)?,
+        (Op::Dense, KernelSet::Tiles | KernelSet::DualTiles) => dense::lower_tile::lower(graph, quant, id)?,
         _ => None,
     };
     fast.map_or_else(|| lower(graph, quant, id), Ok)
@@ -171,7 +173,7 @@ pub fn candidates(
     kernels: KernelSet,
 ) -> Result<Vec<Lowered>, LowerError> {
     let mut forms = vec![lower_with(graph, quant, id, kernels)?];
-    if let (Op::Conv(c), KernelSet::Tiles) = (&graph.node(id).op, kernels) {
+    if let (Op::Conv(c), true) = (&graph.node(id).op, kernels.has_tiles()) {
         for tile in conv::lower_winograd::Tile::ALL {
             forms.extend(conv::lower_winograd::lower(graph, quant, id, c, tile)?);
         }

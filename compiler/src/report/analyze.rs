@@ -17,15 +17,16 @@ use super::stack_path::StackFrame;
 use super::traffic::{self, Traffic};
 use crate::Module;
 use crate::compile::Compiled;
-use crate::cost;
+use crate::cost::{Costs, Unit, cost_on};
 use crate::ir::{Graph, NodeId, ValueId};
+use crate::lower::KernelSet;
 use crate::ops::Op;
 use crate::plan::family::family;
 use crate::plan::strategy::Point;
-use crate::plan::unroll::saved_cycles;
+use crate::plan::unroll::saved_cost;
 use crate::plan::{Plan, Step, Work};
 use crate::stack::StackBound;
-use crate::target::{Target, TimingTable};
+use crate::target::Target;
 use crate::verify::metrics::{Decibel, Sqnr};
 
 /// Bytes of a float32 parameter.
@@ -44,6 +45,8 @@ pub struct AnalyzeReport {
     pub totals: Totals,
     /// The plans that there are, by ascending RAM and descending cycles.
     pub curve: Vec<CurveRow>,
+    /// The core whose costs the curve and all choices follow.
+    pub curve_core: &'static str,
     /// Weights and code against the target's flash; null without a target.
     pub flash: Option<MemoryUse>,
     /// The arena against the target's RAM region; null without a target.
@@ -88,8 +91,10 @@ pub struct LayerRow {
     /// The runtime's kernel family; null for a view, which runs nothing.
     pub kernel: Option<&'static str>,
     /// Estimated cycles on the target, memory never waiting; null without a
-    /// target, and for a core without a published timing table.
+    /// target, and for a core of which nothing is published that times could follow from.
     pub cycles_estimate: Option<u64>,
+    /// Estimated instructions on such a core; null on others.
+    pub instructions_estimate: Option<u64>,
     /// Ratio of the largest to the median channel range of its weights, see
     /// [`channel_imbalance`]; null without weights.
     pub channel_imbalance: Option<f64>,
@@ -139,6 +144,8 @@ pub struct Totals {
     pub macs_per_byte: Option<f64>,
     /// Estimated cycles of one inference: the sum of the layers'.
     pub cycles_estimate: Option<u64>,
+    /// Estimated instructions: the sum of the layers'.
+    pub instructions_estimate: Option<u64>,
     /// Those at the target's highest clock, in milliseconds.
     pub ms_estimate: Option<f64>,
     /// The largest imbalance of a layer; null where no layer has one.
@@ -155,8 +162,10 @@ pub struct CurveRow {
     pub arena_bytes: u64,
     /// The most bytes that live at one moment of it: no placement is smaller.
     pub live_bound_bytes: u64,
-    /// Estimated cycles of a run.
-    pub cycles_estimate: u64,
+    /// Estimated cycles of a run; null where the core's costs are instructions.
+    pub cycles_estimate: Option<u64>,
+    /// Estimated instructions of a run; null where its costs are cycles.
+    pub instructions_estimate: Option<u64>,
     /// Whether layers run row by row.
     pub by_rows: bool,
     /// Whether it is the plan that was taken.
@@ -164,11 +173,13 @@ pub struct CurveRow {
 }
 
 impl CurveRow {
-    fn of(point: &Point, taken: &Plan) -> Self {
+    fn of(point: &Point, taken: &Plan, costs: Costs) -> Self {
+        let [cycles_estimate, instructions_estimate] = in_unit(point.cycles, costs);
         Self {
             arena_bytes: point.arena_bytes as u64,
             live_bound_bytes: point.bound_bytes as u64,
-            cycles_estimate: point.cycles,
+            cycles_estimate,
+            instructions_estimate,
             by_rows: point.cascades,
             taken: point.arena_bytes == taken.arena_bytes && point.cascades != taken.cascades.is_empty(),
         }
@@ -186,6 +197,8 @@ pub struct Analyzed<'a> {
     pub layers: &'a BTreeMap<ValueId, Sqnr>,
     /// The plans that there are.
     pub curve: &'a [Point],
+    /// The kernels that it was compiled for.
+    pub kernels: KernelSet,
     /// The chip, if one was asked for.
     pub target: Option<&'a Target>,
     /// Shares of its memories.
@@ -199,9 +212,10 @@ impl AnalyzeReport {
     #[must_use]
     pub fn new(compiled: &Compiled, analyzed: &Analyzed<'_>) -> Self {
         let (plan, graph) = (&compiled.plan, &compiled.module.graph);
-        let table = analyzed.target.and_then(|target| target.core.timing_table());
+        let costs = analyzed.target.and_then(|target| Costs::of(target.core));
+        let behind = Costs::behind(analyzed.kernels);
         let layers: Vec<LayerRow> =
-            plan.steps.iter().map(|step| row(graph, plan, step, analyzed.layers, table)).collect();
+            plan.steps.iter().map(|step| row(graph, plan, step, analyzed.layers, costs)).collect();
         let outputs: Vec<OutputRow> = compiled.quality.iter().map(OutputRow::of).collect();
         let need = Footprint::of(plan);
         let flash = analyzed.target.map(|target| memory::flash(&need, target, analyzed.budgets));
@@ -211,7 +225,8 @@ impl AnalyzeReport {
             target: analyzed.target.map(|target| target.name.clone()),
             totals: totals(plan, graph, analyzed, &layers, &outputs),
             layers,
-            curve: analyzed.curve.iter().map(|point| CurveRow::of(point, plan)).collect(),
+            curve: analyzed.curve.iter().map(|point| CurveRow::of(point, plan, behind)).collect(),
+            curve_core: behind.label(),
             fits: flash.zip(ram).map(|(flash, ram)| flash.fits() && ram.fits()),
             flash,
             ram,
@@ -223,15 +238,37 @@ impl AnalyzeReport {
     }
 }
 
+/// Estimated cost of a planned step on a core.
+#[must_use]
+pub fn step_cost(plan: &Plan, step: &Step, costs: Costs) -> u64 {
+    let calls = step.work.calls();
+    let all: u64 = calls.iter().map(|call| cost_on(&call.kernel, costs)).sum();
+    let all = all.saturating_sub(saved_cost(plan, calls, costs));
+    match &step.work {
+        // Where a window slides, of the rows that are run.
+        Work::Rows(work) if work.runs < work.units => {
+            all * work.runs as u64 / work.form.units().max(1) as u64
+        }
+        _ => all,
+    }
+}
+
+/// A cost as cycles or as instructions, whichever it is.
+fn in_unit(cost: u64, costs: Costs) -> [Option<u64>; 2] {
+    [Unit::Cycles, Unit::Instructions].map(|unit| (costs.unit() == unit).then_some(cost))
+}
+
 fn row(
     graph: &Graph,
     plan: &Plan,
     step: &Step,
     sqnr: &BTreeMap<ValueId, Sqnr>,
-    table: Option<TimingTable>,
+    costs: Option<Costs>,
 ) -> LayerRow {
     let node = graph.node(step.node);
     let calls = step.work.calls();
+    let [cycles_estimate, instructions_estimate] =
+        costs.map_or([None; 2], |costs| in_unit(step_cost(plan, step, costs), costs));
     LayerRow {
         name: step.name.clone(),
         op: node.op.name(),
@@ -245,17 +282,8 @@ fn row(
         activation_bytes: graph.shape(step.output).elements() as u64,
         live_bytes: step.live_bytes as u64,
         kernel: calls.first().map(|call| family(&call.kernel).name),
-        cycles_estimate: table.map(|table| {
-            let all: u64 = calls.iter().map(|call| cost::cycles_on(&call.kernel, table)).sum();
-            let all = all.saturating_sub(saved_cycles(plan, calls));
-            match &step.work {
-                // Where a window slides, of the rows that are run.
-                Work::Rows(work) if work.runs < work.units => {
-                    all * work.runs as u64 / work.form.units().max(1) as u64
-                }
-                _ => all,
-            }
-        }),
+        cycles_estimate,
+        instructions_estimate,
         channel_imbalance: imbalance(graph, step.node),
         sqnr_db: sqnr.get(&step.output).and_then(Sqnr::db),
     }
@@ -291,6 +319,7 @@ fn totals(
     let families: Vec<&str> =
         plan.steps.iter().flat_map(|s| s.work.calls()).map(|call| family(&call.kernel).name).collect();
     let cycles_estimate = layers.iter().map(|layer| layer.cycles_estimate).sum::<Option<u64>>();
+    let instructions_estimate = layers.iter().map(|layer| layer.instructions_estimate).sum::<Option<u64>>();
     let linked: BTreeSet<&str> = families.iter().copied().collect();
     Totals {
         layers: build::layers(plan),
@@ -311,6 +340,7 @@ fn totals(
         operator_reuse_ratio: ratio(families.len() as u64, linked.len() as u64),
         macs_per_byte: ratio(macs, after.total_bytes),
         cycles_estimate,
+        instructions_estimate,
         ms_estimate: analyzed
             .target
             .zip(cycles_estimate)

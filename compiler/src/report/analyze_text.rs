@@ -94,19 +94,26 @@ impl fmt::Display for AnalyzeReport {
             line(
                 if index == 0 { "RAM against cycles" } else { "" },
                 format!(
-                    "{} (lower bound {}), about {} cycles, {how}{}",
+                    "{} (lower bound {}), about {}, {how}{}",
                     format_bytes(row.arena_bytes),
                     format_bytes(row.live_bound_bytes),
-                    thousands(row.cycles_estimate),
+                    estimate(row.cycles_estimate, row.instructions_estimate).unwrap_or_default(),
                     if row.taken { ", taken" } else { "" }
                 ),
             )?;
         }
+        line("", format!("by the costs of a {}", self.curve_core))?;
         if let Some(cycles) = totals.cycles_estimate {
             let ms = totals.ms_estimate.map_or_else(String::new, |ms| format!(", {ms:.2} ms"));
             line("estimated cycles", format!("about {}{ms}, memory never waiting", thousands(cycles)))?;
         } else if let Some(target) = &self.target {
-            line("estimated cycles", format!("none: no timing table is published for the core of {target}"))?;
+            let instructions = totals
+                .instructions_estimate
+                .map_or_else(String::new, |count| format!("; about {} instructions", thousands(count)));
+            line(
+                "estimated cycles",
+                format!("none: no timing table is published for the core of {target}{instructions}"),
+            )?;
         }
         if let (Some(target), Some(flash), Some(ram)) = (&self.target, &self.flash, &self.ram) {
             line(
@@ -124,6 +131,12 @@ impl fmt::Display for AnalyzeReport {
     }
 }
 
+/// An estimate with its unit.
+fn estimate(cycles: Option<u64>, instructions: Option<u64>) -> Option<String> {
+    let cycles = cycles.map(|cycles| format!("{} cycles", thousands(cycles)));
+    cycles.or_else(|| Some(format!("{} instructions", thousands(instructions?))))
+}
+
 /// The table of layers; views are listed with a dash for a kernel.
 fn layers(rows: &[LayerRow]) -> String {
     let mut table = Table::new();
@@ -139,7 +152,7 @@ fn layers(rows: &[LayerRow]) -> String {
         "weights B",
         "output B",
         "live B",
-        "cycles",
+        if rows.iter().any(|row| row.instructions_estimate.is_some()) { "instructions" } else { "cycles" },
         "imbalance",
         "SQNR",
     ]);
@@ -160,7 +173,7 @@ fn layers(rows: &[LayerRow]) -> String {
             thousands(row.weights_bytes),
             thousands(row.activation_bytes),
             thousands(row.live_bytes),
-            or_dash(row.cycles_estimate.map(thousands)),
+            or_dash(row.cycles_estimate.or(row.instructions_estimate).map(thousands)),
             or_dash(row.channel_imbalance.map(|r| format!("{r:.2}"))),
             or_dash(row.sqnr_db.map(|db| db.to_string())),
         ]);

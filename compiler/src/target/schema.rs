@@ -93,7 +93,8 @@ impl ArchFile {
     pub fn kernels(self) -> KernelSet {
         match self {
             Self::Portable => KernelSet::General,
-            Self::CortexMDsp | Self::CortexM7Dsp => KernelSet::Tiles,
+            Self::CortexMDsp => KernelSet::Tiles,
+            Self::CortexM7Dsp => KernelSet::DualTiles,
             Self::Mve => KernelSet::Lanes,
             Self::Armv6M | Self::Armv7M | Self::Rv32imc => KernelSet::Windows,
         }

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use tinyc::compile::CompileOptions;
-use tinyc::target::TimingTable;
+use tinyc::cost::Costs;
+use tinyc::cost::features::Features;
 use tinyc::verify::emulator::FirmwareOptions;
 use tinyc_tests::cost::fit::{Fitted, file, fit, kept};
 use tinyc_tests::cost::{MACHINES, Observation, observe, shapes};
@@ -17,10 +18,11 @@ use tinyc_tests::models::{CASES, Form};
 
 const COMMAND: &str = "cargo run -p tinyc-tests --bin fit_cost -- MODELS DATA --write";
 
-const USAGE: &str = "usage: fit_cost MODELS DATA [--write] [--CHIP]..
+const USAGE: &str = "usage: fit_cost MODELS DATA [--write] [--layers] [--CHIP]..
   MODELS   folder with float/
   DATA     folder with SET_calib.npz
   --write  write compiler/src/cost/coefficients.rs
+  --layers print every layer: parts, counted, estimated
   --CHIP   measure this chip alone, keep what the file holds for others' cores";
 
 /// The models whose layers count more, because their totals are what people see.
@@ -31,14 +33,18 @@ fn main() -> ExitCode {
     let (options, folders): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with('-'));
     let write = options.iter().any(|option| option == "--write");
-    let chips: Vec<&str> =
-        options.iter().filter(|o| *o != "--write").map(|o| o.trim_start_matches('-')).collect();
+    let chips: Vec<&str> = options
+        .iter()
+        .filter(|o| !["--write", "--layers"].contains(&o.as_str()))
+        .map(|o| o.trim_start_matches('-'))
+        .collect();
     let known = chips.iter().all(|chip| MACHINES.iter().any(|machine| machine.target == *chip));
     let ([models, data], true) = (&folders[..], known) else {
         eprintln!("{USAGE}");
         return ExitCode::FAILURE;
     };
-    match run(Path::new(models), Path::new(data), write, &chips) {
+    let layers = options.iter().any(|option| option == "--layers");
+    match run(Path::new(models), Path::new(data), write, layers, &chips) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("error: {message}");
@@ -47,7 +53,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(models: &Path, data: &Path, write: bool, chips: &[&str]) -> Result<(), String> {
+fn run(models: &Path, data: &Path, write: bool, layers: bool, chips: &[&str]) -> Result<(), String> {
     let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
     let firmware = FirmwareOptions::default();
     let mut all: Vec<Observation> = Vec::new();
@@ -71,45 +77,54 @@ fn run(models: &Path, data: &Path, write: bool, chips: &[&str]) -> Result<(), St
         eprintln!("{}: {} layers so far", machine.target, all.len());
     }
     let fitted = fit(&all);
-    for Fitted { key, table, layers, mean_error, worst: (name, error), .. } in &fitted {
+    for Fitted { key, costs, layers, mean_error, worst: (name, error), .. } in &fitted {
         println!(
             "{key:18} {:7} {layers:3} layers, mean error {:5.1} %, worst {:+6.1} % ({name})",
-            format!("{table:?}"),
+            format!("{costs:?}"),
             100.0 * mean_error,
             100.0 * error
         );
+    }
+    if layers {
+        for one in &all {
+            let (Features { key, values }, counted, estimated) =
+                (&one.features, one.counted, estimate(one, &fitted));
+            println!("{key} {:?} {values:?}: {counted}, {estimated} ({})", one.costs, one.name);
+        }
     }
     totals(&all, &fitted);
     if write {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../compiler/src/cost/coefficients.rs");
         let old = std::fs::read_to_string(&path).unwrap_or_default();
-        let measured: Vec<TimingTable> =
-            machines.flat_map(|machine| machine.cores).filter_map(|core| core.timing_table()).collect();
+        let measured: Vec<Costs> =
+            machines.flat_map(|machine| machine.cores).filter_map(|core| Costs::of(*core)).collect();
         std::fs::write(&path, file(&fitted, COMMAND, &kept(&old, &measured)))
             .map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
 }
 
+/// By the fit.
+fn estimate(one: &Observation, fitted: &[Fitted]) -> u64 {
+    let row = fitted.iter().find(|row| row.key == one.features.key && row.costs == one.costs);
+    let thousandths = row.map_or(&[][..], |row| &row.thousandths);
+    one.features.values.iter().zip(thousandths).map(|(value, cycles)| value * cycles).sum::<u64>() / 1000
+}
+
 /// Whole models, all forms of their layers together: counted and estimated.
 fn totals(all: &[Observation], fitted: &[Fitted]) {
-    let estimate = |one: &Observation| -> u64 {
-        let row = fitted.iter().find(|row| row.key == one.features.key && row.table == one.table);
-        let thousandths = row.map_or(&[][..], |row| &row.thousandths);
-        one.features.values.iter().zip(thousandths).map(|(value, cycles)| value * cycles).sum::<u64>() / 1000
-    };
     for name in MODELS {
-        for table in [TimingTable::M0, TimingTable::M0Plus, TimingTable::M3, TimingTable::M4] {
-            let layers = || all.iter().filter(|one| one.table == table && one.name.starts_with(name));
-            let counted: u64 = layers().map(|one| one.cycles).sum();
+        for costs in Costs::ALL {
+            let layers = || all.iter().filter(|one| one.costs == costs && one.name.starts_with(name));
+            let counted: u64 = layers().map(|one| one.counted).sum();
             if counted == 0 {
                 continue;
             }
-            let estimated: u64 = layers().map(estimate).sum();
+            let estimated: u64 = layers().map(|one| estimate(one, fitted)).sum();
             let off = 100.0 * (estimated as f64 / counted as f64 - 1.0);
             println!(
                 "{name:18} {:7} counted {counted}, estimated {estimated}: {off:+.1} %",
-                format!("{table:?}")
+                format!("{costs:?}")
             );
         }
     }
