@@ -106,14 +106,16 @@ impl Side {
         Side { items: items.to_vec(), sizes, conflicts: conflicts::all(items), upside_down: false }
     }
 
-    fn upside_down(items: &[Item]) -> Side {
+    /// Turns items upside down whose upright side is there.
+    fn turned(&self) -> Side {
+        let items = &self.items;
         let sizes: Vec<usize> = items.iter().map(|i| i.bytes().next_multiple_of(i.align)).collect();
         let turn = |(item, &size): (&Item, &usize)| Item {
             align: item.align,
             pieces: item.pieces.iter().map(|p| Piece { start: size - p.start - p.bytes, ..*p }).collect(),
         };
         let items: Vec<Item> = items.iter().zip(&sizes).map(turn).collect();
-        let conflicts = conflicts::all(&items);
+        let conflicts = conflicts::upside_down(&self.conflicts, &sizes);
         Side { items, sizes, conflicts, upside_down: true }
     }
 
@@ -161,15 +163,20 @@ pub fn pack_long(items: &[Item], budget: usize, rounds: usize) -> Placed {
 
 fn search_offsets(items: &[Item], budget: usize, rounds: usize, long: bool) -> Placed {
     let bound = profile(items).into_iter().max().unwrap_or(0);
-    let sides = [Side::upright(items), Side::upside_down(items)];
+    let upright = Side::upright(items);
+    let turned = upright.turned();
+    let sides = [upright, turned];
     let mut starts: Vec<(usize, &Side, Vec<usize>)> = Vec::new();
     let mut best: Option<Placed> = None;
-    for side in &sides {
+    'sides: for side in &sides {
         for order in starting_orders(&side.items) {
             let placed = side.settle(items, place(&side.items, &side.conflicts, &order));
             starts.push((placed.total_bytes, side, order));
             if best.as_ref().is_none_or(|b| placed.total_bytes < b.total_bytes) {
                 best = Some(placed);
+            }
+            if best.as_ref().is_some_and(|b| b.total_bytes == bound) {
+                break 'sides;
             }
         }
     }

@@ -42,8 +42,37 @@ fn sorted(items: &[Item], key: &dyn Fn(&Item) -> (usize, usize)) -> Vec<usize> {
     order
 }
 
+/// Offsets of the items that are placed.
+#[derive(Debug, Clone)]
+pub struct Offsets(Vec<u32>);
+
+const NOWHERE: u32 = u32::MAX;
+
+impl Offsets {
+    /// Of so many items, none of them placed.
+    pub fn nowhere(items: usize) -> Offsets {
+        Offsets(vec![NOWHERE; items])
+    }
+
+    /// Places an item.
+    pub fn set(&mut self, item: usize, offset: usize) {
+        self.0[item] = offset as u32;
+    }
+
+    /// Takes an item out; whether it was placed.
+    pub fn take(&mut self, item: usize) -> bool {
+        std::mem::replace(&mut self.0[item], NOWHERE) != NOWHERE
+    }
+
+    /// All of them.
+    pub fn all(self) -> Vec<usize> {
+        debug_assert!(!self.0.contains(&NOWHERE), "everything was placed");
+        self.0.into_iter().map(|offset| offset as usize).collect()
+    }
+}
+
 /// Where an item must not start: strictly between `low` and `high`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
     /// Lower end.
     pub low: isize,
@@ -53,18 +82,45 @@ pub struct Taken {
     pub other: usize,
 }
 
-/// What those that are placed leave an item, by ascending lower ends.
-pub fn taken(conflicts: &[Conflict], offsets: &[Option<usize>], found: &mut Vec<Taken>) {
-    found.clear();
-    found.extend(conflicts.iter().filter_map(|c| {
-        let offset = offsets[c.other]? as isize;
-        Some(Taken { low: offset + c.low, high: offset + c.high, other: c.other })
-    }));
-    found.sort_unstable();
+/// The room for lists of what those that are placed leave an item.
+#[derive(Debug, Default)]
+pub struct Looks {
+    /// A lower end, from [`LEAST`] up, and which conflict it is of: searches sort little
+    /// else, and single numbers are sorted the fastest.
+    keys: Vec<u64>,
+}
+
+/// No lower end is below this.
+const LEAST: isize = -(1 << 32);
+/// Bits of a key that tell the conflict.
+const INDEX_BITS: u32 = 24;
+
+impl Looks {
+    /// What those that are placed leave an item with these conflicts, by ascending lower ends.
+    pub fn look<'a>(
+        &'a mut self,
+        conflicts: &'a [Conflict],
+        offsets: &Offsets,
+    ) -> impl ExactSizeIterator<Item = Taken> + Clone + use<'a> {
+        let key = |(index, conflict): (usize, &Conflict)| {
+            let offset = offsets.0[conflict.other as usize];
+            let low = offset as isize + conflict.low as isize - LEAST;
+            (offset != NOWHERE).then_some((low as u64) << INDEX_BITS | index as u64)
+        };
+        self.keys.clear();
+        self.keys.extend(conflicts.iter().enumerate().filter_map(key));
+        self.keys.sort_unstable();
+        self.keys.iter().map(move |key| {
+            let conflict = conflicts[*key as usize & ((1 << INDEX_BITS) - 1)];
+            let low = (key >> INDEX_BITS) as isize + LEAST;
+            let high = low + conflict.high as isize - conflict.low as isize;
+            Taken { low, high, other: conflict.other as usize }
+        })
+    }
 }
 
 /// The lowest offset that is left.
-pub fn lowest(taken: &[Taken], align: usize) -> usize {
+pub fn lowest(taken: impl Iterator<Item = Taken>, align: usize) -> usize {
     let mut offset = 0usize;
     for taken in taken {
         if offset as isize <= taken.low {
@@ -79,11 +135,11 @@ pub fn lowest(taken: &[Taken], align: usize) -> usize {
 
 /// First fit in the given order.
 pub fn place(items: &[Item], conflicts: &[Vec<Conflict>], order: &[usize]) -> Vec<usize> {
-    let mut offsets: Vec<Option<usize>> = vec![None; items.len()];
-    let mut found = Vec::new();
+    let mut offsets = Offsets::nowhere(items.len());
+    let mut looks = Looks::default();
     for &i in order {
-        taken(&conflicts[i], &offsets, &mut found);
-        offsets[i] = Some(lowest(&found, items[i].align));
+        let offset = lowest(looks.look(&conflicts[i], &offsets), items[i].align);
+        offsets.set(i, offset);
     }
-    offsets.into_iter().flatten().collect()
+    offsets.all()
 }

@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::Side;
-use super::first_fit::{Taken, lowest, taken};
+use super::first_fit::{Looks, Offsets, Taken, lowest};
 
 /// What to do with an item that finds no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,34 +67,34 @@ fn reorder(
     effort: &mut Effort,
     rng: &mut ChaCha8Rng,
 ) -> Option<Vec<usize>> {
-    let mut offsets: Vec<Option<usize>> = vec![None; order.len()];
+    let mut offsets = Offsets::nowhere(order.len());
     let mut place_of = ranks(order);
-    let mut found: Vec<Taken> = Vec::new();
+    let mut looks = Looks::default();
     let mut next = 0;
     while next < order.len() {
         let item = order[next];
         if !effort.take(side.conflicts[item].len() + 4) {
             return None;
         }
-        taken(&side.conflicts[item], &offsets, &mut found);
-        let offset = lowest(&found, side.items[item].align);
+        let found = looks.look(&side.conflicts[item], &offsets);
+        let offset = lowest(found.clone(), side.items[item].align);
         if offset + side.sizes[item] <= end {
-            offsets[item] = Some(offset);
+            offsets.set(item, offset);
             next += 1;
             continue;
         }
         // An item may be in the way with several pieces.
-        let in_the_way: BTreeSet<usize> = found.iter().map(|t| place_of[t.other]).collect();
+        let in_the_way: BTreeSet<usize> = found.map(|t| place_of[t.other]).collect();
         let pick = rng.next_u32() as usize % in_the_way.len().max(1);
         let earlier = in_the_way.into_iter().nth(pick)?;
         order[earlier..=next].rotate_right(1);
         for place in earlier..=next {
-            offsets[order[place]] = None;
+            offsets.take(order[place]);
             place_of[order[place]] = place;
         }
         next = earlier;
     }
-    offsets.into_iter().collect()
+    Some(offsets.all())
 }
 
 fn eject(
@@ -104,47 +104,47 @@ fn eject(
     effort: &mut Effort,
     rng: &mut ChaCha8Rng,
 ) -> Option<Vec<usize>> {
-    let mut offsets: Vec<Option<usize>> = vec![None; order.len()];
+    let mut offsets = Offsets::nowhere(order.len());
     let rank = ranks(order);
     let mut waiting: BTreeSet<(usize, usize)> = order.iter().copied().enumerate().collect();
     // How often each found no room.
     let mut failed = vec![1u64; order.len()];
-    let mut found: Vec<Taken> = Vec::new();
+    let mut looks = Looks::default();
     while let Some((_, item)) = waiting.pop_first() {
         if !effort.take(side.conflicts[item].len() + 4) {
             return None;
         }
-        taken(&side.conflicts[item], &offsets, &mut found);
+        let found = looks.look(&side.conflicts[item], &offsets);
         let align = side.items[item].align;
-        let mut offset = lowest(&found, align);
+        let mut offset = lowest(found.clone(), align);
         if offset + side.sizes[item] > end {
             if !effort.take(3 * found.len()) {
                 return None;
             }
             failed[item] += 1;
             let last = (end - side.sizes[item]) / align * align;
-            offset = least_in_the_way(&found, align, last, &failed, rng);
-            for taken in found.iter().filter(|t| t.low < offset as isize && (offset as isize) < t.high) {
+            offset = least_in_the_way(found.clone(), align, last, &failed, rng);
+            for taken in found.filter(|t| t.low < offset as isize && (offset as isize) < t.high) {
                 // An item may be in the way with several pieces.
-                if offsets[taken.other].take().is_some() {
+                if offsets.take(taken.other) {
                     waiting.insert((rank[taken.other], taken.other));
                 }
             }
         }
-        offsets[item] = Some(offset);
+        offsets.set(item, offset);
     }
-    offsets.into_iter().collect()
+    Some(offsets.all())
 }
 
 /// The offset up to `last` where what is in the way weighs least; chance decides ties.
 fn least_in_the_way(
-    found: &[Taken],
+    found: impl Iterator<Item = Taken> + Clone,
     align: usize,
     last: usize,
     weight: &[u64],
     rng: &mut ChaCha8Rng,
 ) -> usize {
-    let ends = found.iter().flat_map(|t| {
+    let ends = found.clone().flat_map(|t| {
         let up = usize::try_from(t.high).ok().map(|high| high.next_multiple_of(align));
         let down = usize::try_from(t.low).ok().map(|low| low / align * align);
         [up, down]
@@ -152,9 +152,9 @@ fn least_in_the_way(
     let mut offsets: Vec<usize> = ends.flatten().filter(|&offset| offset <= last).chain([0, last]).collect();
     offsets.sort_unstable();
     offsets.dedup();
-    let mut leaving: Vec<(isize, u64)> = found.iter().map(|t| (t.high, weight[t.other])).collect();
-    leaving.sort_unstable();
-    let mut entering = found.iter().peekable();
+    let mut leaving: Vec<(isize, u64)> = found.clone().map(|t| (t.high, weight[t.other])).collect();
+    leaving.sort_unstable_by_key(|&(high, _)| high);
+    let mut entering = found.peekable();
     let mut leaving = leaving.into_iter().peekable();
     let mut sum = 0;
     let mut best: Option<(u64, u32, usize)> = None;
