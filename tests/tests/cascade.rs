@@ -3,6 +3,8 @@
 
 mod hand_made;
 
+use std::collections::BTreeSet;
+
 use hand_made::{Mutants, Net, expected, geometries, residual};
 use tinyc::Module;
 use tinyc::ir::QuantParams;
@@ -340,6 +342,73 @@ fn lost_rows_are_caught() {
         }
     }
     assert!(mutants.caught > 1000 && mutants.harmless > 50, "{mutants:?}");
+}
+
+/// 28 x 28 pixels in one run, of which rows die one by one while two layers with windows and
+/// their pooling work on them.
+fn digits() -> Net {
+    let mut net = Net::new("digits", 1);
+    let mut x = net.input("x", &[1, 28, 28, 1], q());
+    let over = |size, stride| Window {
+        kernel: [size; 2],
+        stride: [stride; 2],
+        dilation: [1; 2],
+        pads: Pads::default(),
+    };
+    for (layer, channels) in [("a", 6), ("b", 16)] {
+        x = net.conv_over(layer, x, over(3, 1), 1, channels);
+        let pool = Pool { kind: Kind::Max, window: over(2, 2), ceil: false };
+        x = net.op(&format!("{layer}_pooled"), Op::Pool(pool), &[x], q());
+    }
+    let x = net.reshape("flat", x, &[1, 400]);
+    let x = net.dense("dense", x, 10);
+    net.output(x);
+    net
+}
+
+#[test]
+fn private_bytes_move_where_one_place_would_take_more() {
+    let mut net = digits();
+    let plans = plans(&net.module, KernelSet::Tiles);
+    let mut moved = 0;
+    for plan in &plans {
+        let works = plan.steps.iter().filter_map(|step| match &step.work {
+            Work::Rows(work) => work.moving.as_ref(),
+            _ => None,
+        });
+        // Somewhere else at least once, or a table is flash for nothing.
+        let places = works.map(|table| table.offsets.iter().collect::<BTreeSet<_>>().len());
+        let places: Vec<usize> = places.collect();
+        assert!(places.iter().all(|&count| count > 1), "{plan}");
+        if !places.is_empty() {
+            moved += 1;
+            check(&mut net, plan, 0);
+        }
+    }
+    assert!(moved > 0);
+}
+
+#[test]
+fn private_bytes_at_other_places_are_caught() {
+    let mut net = digits();
+    let sample = net.sample();
+    let expected = expected(&net, &sample);
+    let mut mutants = Mutants::default();
+    for plan in plans(&net.module, KernelSet::Tiles) {
+        for (step, units) in plan.steps.iter().enumerate().filter_map(|(step, info)| match &info.work {
+            Work::Rows(work) if work.moving.is_some() => Some((step, work.units)),
+            _ => None,
+        }) {
+            for (unit, offset) in (0..units).flat_map(|u| (0..1200).step_by(56).map(move |o| (u, o))) {
+                let mut mutant = plan.clone();
+                let Work::Rows(work) = &mut mutant.steps[step].work else { continue };
+                let Some(table) = work.moving.as_mut() else { continue };
+                table.offsets[unit] = offset;
+                mutants.judge(&mutant, &sample, &expected, &format!("step {step}, unit {unit} at {offset}"));
+            }
+        }
+    }
+    assert!(mutants.caught > 100, "{mutants:?}");
 }
 
 #[test]

@@ -14,26 +14,38 @@ use super::parts::{self, Spot};
 use super::tokens::{docs, ident, number};
 use crate::Module;
 use crate::lower::Kernel;
-use crate::plan::{Buffer, BufferKind, Cascade, Plan, RowWork, Step, StepId, Time, family};
+use crate::plan::{Buffer, BufferKind, Cascade, Plan, RowTable, RowWork, Step, StepId, Time, family};
 
 /// The tables of rows.
 pub fn tables(plan: &Plan, module: &Module) -> TokenStream {
     let tables = plan.row_tables.iter().enumerate().map(|(index, table)| {
         let name = table_name(index);
-        let start = plan.start_of(table);
-        let shift = table.shift(start);
-        let (rows, bytes) = (number(table.offsets.len()), number(table.row_bytes));
-        let offsets = table.offsets.iter().map(|offset| number((offset - start) >> shift));
-        let shift = Literal::u32_unsuffixed(shift);
-        let arena = parts::table_bytes(plan, table);
-        let value = plain(&module.graph.value(table.value).name);
-        let lines = docs(&[format!("Where the rows of `{value}` lie, in units of `1 << {shift}` bytes.")]);
+        let shift = table.shift(plan.start_of(table));
+        let (value, kind) = (table_value(plan, table), table_type(plan, table));
+        let tensor = plain(&module.graph.value(table.value).name);
+        let lines = docs(&[format!("Where the rows of `{tensor}` lie, in units of `1 << {shift}` bytes.")]);
         quote! {
             #lines
-            static #name: RowTable<#rows, #arena> = RowTable::new(#bytes, #shift, [#(#offsets),*]);
+            static #name: #kind = #value;
         }
     });
     quote!(#(#tables)*)
+}
+
+/// The type of a table.
+fn table_type(plan: &Plan, table: &RowTable) -> TokenStream {
+    let (rows, arena) = (number(table.offsets.len()), parts::table_bytes(plan, table));
+    quote!(RowTable<#rows, #arena>)
+}
+
+/// A table as a constant.
+fn table_value(plan: &Plan, table: &RowTable) -> TokenStream {
+    let start = plan.start_of(table);
+    let shift = table.shift(start);
+    let bytes = number(table.row_bytes);
+    let offsets = table.offsets.iter().map(|offset| number((offset - start) >> shift));
+    let shift = Literal::u32_unsuffixed(shift);
+    quote!(RowTable::new(#bytes, #shift, [#(#offsets),*]))
 }
 
 /// The name of a table of rows.
@@ -62,7 +74,19 @@ pub fn body(plan: &Plan, work: &RowWork) -> Result<TokenStream, CodegenError> {
     };
     let tables = work.inputs.iter().map(|&table| rows(table));
     let output = rows(work.output);
-    let scratch = Spot::of(plan, work.call.scratch).view();
+    let (table, scratch) = match &work.moving {
+        Some(table) => {
+            let (value, kind) = (table_value(plan, table), table_type(plan, table));
+            let arena = parts::table_view(plan, table);
+            let lines = docs(&[
+                "Where the private bytes lie of a call that begins with a row: others".to_string(),
+                "need their place in between.".to_string(),
+            ]);
+            let table = quote!(#lines static PRIVATE: #kind = #value;);
+            (Some(table), quote!(PRIVATE.rows(#arena).run(rows.0, 1)))
+        }
+        None => (None, Spot::of(plan, work.call.scratch).view()),
+    };
     let with_scratch = !matches!(work.call.kernel, Kernel::Add(_) | Kernel::Mul(_) | Kernel::Lut(_));
     let scratch = with_scratch.then(|| quote!(let scratch = #scratch;));
     let last = if with_scratch {
@@ -80,6 +104,7 @@ pub fn body(plan: &Plan, work: &RowWork) -> Result<TokenStream, CodegenError> {
     let generics = generics(work);
     Ok(quote! {
         #constant
+        #table
         #consts
         #(let #operands = #tables;)*
         let output = #output;

@@ -131,18 +131,22 @@ impl Replay {
     /// Nothing of what an event writes is there.
     fn forget(&mut self, plan: &Plan, step: &Step, event: &Event) {
         self.makes(step.output);
-        for call in step.work.calls() {
-            self.tags.erase(call.scratch.offset, call.scratch.bytes);
-        }
         match (&step.work, event) {
             (Work::Rows(work), Event::Rows(_, units)) => {
+                let private = work.scratch(units.start);
+                self.tags.erase(private.offset, private.bytes);
                 // Sums of which some are lost.
                 for row in units.clone().filter_map(|unit| work.form.writes(unit)) {
                     let place = plan.row_tables[work.output].row(row);
                     self.tags.erase(place.offset, place.bytes);
                 }
             }
-            _ => self.tags.erase(step.output_range.offset, step.output_range.bytes),
+            _ => {
+                for call in step.work.calls() {
+                    self.tags.erase(call.scratch.offset, call.scratch.bytes);
+                }
+                self.tags.erase(step.output_range.offset, step.output_range.bytes);
+            }
         }
     }
 
@@ -261,7 +265,7 @@ impl Replay {
     /// Some units of a step that runs row by row.
     fn rows(&mut self, plan: &Plan, step: &Step, work: &RowWork, units: Range<usize>) -> Result<(), String> {
         let scratch = Tag::Scratch { step: step.output, call: 0 };
-        let private = work.call.scratch;
+        let private = work.scratch(units.start);
         // Sums are kept from one unit to the next.
         if work.form.gathers && units.start > 0 {
             self.tags

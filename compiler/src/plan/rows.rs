@@ -67,6 +67,16 @@ pub struct RowWork {
     pub runs: usize,
     /// The most units of a step.
     pub units_per_step: usize,
+    /// Where the private bytes lie of the step that begins with a unit, if not at one place;
+    /// then those of the call are their hull.
+    pub moving: Option<RowTable>,
+}
+
+impl RowWork {
+    /// The private bytes of the step that begins with a unit.
+    pub fn scratch(&self, unit: usize) -> ArenaRange {
+        self.moving.as_ref().map_or(self.call.scratch, |table| table.row(unit))
+    }
 }
 
 /// A run of steps that work row by row together.

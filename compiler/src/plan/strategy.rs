@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::cascade::{self, Candidates, Effort, choose::Candidate};
+use super::cascade::{self, Candidate, Candidates, Effort};
 use super::choose::{Choice, Formed, Limits, Opt, formed};
 use super::divide::Full;
 use super::regions::Regions;

@@ -74,7 +74,15 @@ pub fn verify(plan: &Plan) -> Result<(), String> {
             by_rows(plan, step, work)?;
         }
     }
-    replay(plan)
+    replay(plan)?;
+    for (moment, event) in events.iter().enumerate() {
+        if let Event::Rows(id, units) = event
+            && let Work::Rows(work) = &plan.steps[id.index()].work
+        {
+            private(plan, *id, work, units.start, Time::of(moment + 1))?;
+        }
+    }
+    Ok(())
 }
 
 /// Properties 6, 7 and 8 alone; ranges must lie inside the arena.
@@ -226,8 +234,18 @@ fn by_rows(plan: &Plan, step: &Step, work: &RowWork) -> Result<(), String> {
         return fails("does more at a time than its kernel can");
     }
     let scratch = work.call.scratch;
-    if scratch.bytes < kernel.row_scratch_bytes(work.units_per_step) || scratch.end() > plan.arena_bytes {
+    let bytes = work.moving.as_ref().map_or(scratch.bytes, |table| table.row_bytes);
+    if bytes < kernel.row_scratch_bytes(work.units_per_step) || scratch.end() > plan.arena_bytes {
         return fails("has too few private bytes");
+    }
+    if let Some(table) = &work.moving {
+        let inside = |o: &usize| scratch.offset <= *o && o + table.row_bytes <= scratch.end();
+        if work.form.gathers || table.offsets.len() < work.units || !table.offsets.iter().all(inside) {
+            return fails("has private bytes that move where they must not");
+        }
+        if !plan.addressable(table) {
+            return fails("has private bytes that cannot be emitted");
+        }
     }
     let tables = || work.inputs.iter().chain([&work.output]).map(|&table| plan.row_tables.get(table));
     for table in tables() {
@@ -245,6 +263,23 @@ fn by_rows(plan: &Plan, step: &Step, work: &RowWork) -> Result<(), String> {
         return fails("has rows without a place");
     }
     Ok(())
+}
+
+/// Property 3 of the private bytes of a step that begins with a unit: a buffer holds them,
+/// which then lives, and so keeps everything else away.
+fn private(plan: &Plan, id: StepId, work: &RowWork, unit: usize, time: Time) -> Result<(), String> {
+    let range = work.scratch(unit);
+    let holds = |b: &Buffer| {
+        let is_own = matches!(b.kind, BufferKind::Scratch { step, .. } if step == id);
+        is_own && b.range() == range && b.first <= time && time <= b.last
+    };
+    match range.bytes == 0 || plan.buffers.iter().any(holds) {
+        true => Ok(()),
+        false => {
+            let name = &plan.steps[id.index()].name;
+            Err(format!("(3) '{name}': scratch {range} at unit {unit} is no buffer of it"))
+        }
+    }
 }
 
 /// Property 10 of the rows of some units.

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lower::Kernel;
-use crate::plan::Plan;
 use crate::plan::family::family;
 use crate::plan::unroll::Shape;
+use crate::plan::{Plan, RowTable, Step, Work};
 
 /// What a kernel family takes in flash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,13 @@ pub fn estimate_together(plans: &[&Plan]) -> u64 {
     let unrolled: BTreeSet<Shape> = plans.iter().flat_map(|plan| plan.unrolled.iter().copied()).collect();
     let unrolled: u64 = unrolled.into_iter().map(Shape::code_bytes).sum();
     // Two bytes a row, eight for what they share.
-    let rows = plans.iter().flat_map(|plan| &plan.row_tables).map(|table| 8 + 2 * table.offsets.len() as u64);
+    let moving = |step: &Step| match &step.work {
+        Work::Rows(work) => work.moving.clone(),
+        _ => None,
+    };
+    let moving: Vec<RowTable> = plans.iter().flat_map(|plan| &plan.steps).filter_map(moving).collect();
+    let tables = plans.iter().flat_map(|plan| &plan.row_tables).chain(&moving);
+    let rows = tables.map(|table| 8 + 2 * table.offsets.len() as u64);
     let steps = plans.iter().flat_map(|plan| &plan.steps);
     let calls = steps.flat_map(|step| step.work.calls()).map(|call| need(&call.kernel));
     unrolled + rows.sum::<u64>() + estimate(calls)

@@ -346,7 +346,8 @@ fn by_rows(plan: &Plan, work: &RowWork, units: Range<usize>, arena: &mut [i8], w
     let (input, output) = (rows(0), rows(work.inputs.len()));
     let planned = &work.call;
     let consts = Consts::new(&weights[planned.consts.offset..planned.consts.end()]);
-    let scratch = arena.sub(planned.scratch.offset, planned.scratch.bytes);
+    let private = work.scratch(units.start);
+    let scratch = arena.sub(private.offset, private.bytes);
     let part = (units.start, units.len());
     let bytes = work.form.walk.out_row_bytes;
     match &planned.kernel {

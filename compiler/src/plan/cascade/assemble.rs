@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::choose::Candidate;
+use super::evaluate::Candidate;
 use super::layout::Holds;
+use super::moving::{hull, moving};
 use super::order::{Event, segments};
 use super::pack::profile;
 use super::problem::{Kind, Problem};
@@ -28,7 +29,10 @@ struct Places<'a> {
     problem: &'a Problem,
     /// First byte of each row of each home.
     rows: Vec<Vec<Option<usize>>>,
+    /// Of each call of each step, or the hull of where they move.
     scratch: BTreeMap<(usize, usize), ArenaRange>,
+    /// The places of steps whose private bytes move, by the first unit.
+    moving: BTreeMap<usize, RowTable>,
     tables: Vec<RowTable>,
     table_of: BTreeMap<(usize, usize), usize>,
 }
@@ -144,7 +148,8 @@ pub fn addressable_in(problem: &Problem, chosen: &Candidate, parts: &[Part]) -> 
             places.table(step.writes, form.walk.out_row_bytes);
         }
     }
-    places.tables.iter().all(|table| table.fits(start_of(parts, table.hull().offset)))
+    let tables = places.tables.iter().chain(places.moving.values());
+    tables.into_iter().all(|table| table.fits(start_of(parts, table.hull().offset)))
 }
 
 impl<'a> Places<'a> {
@@ -163,11 +168,15 @@ impl<'a> Places<'a> {
                 }
                 Holds::Scratch { step, call } => {
                     let range = ArenaRange { offset, bytes: chosen.way.scratch[step][call] };
-                    scratch.insert((step, call), range);
+                    scratch
+                        .entry((step, call))
+                        .and_modify(|known| *known = hull(*known, range))
+                        .or_insert(range);
                 }
             }
         }
-        Places { problem, rows, scratch, tables: Vec::new(), table_of: BTreeMap::new() }
+        let moving = moving(problem, chosen, &scratch);
+        Places { problem, rows, scratch, moving, tables: Vec::new(), table_of: BTreeMap::new() }
     }
 
     /// The bytes of a home, or the hull of its rows.
@@ -227,6 +236,7 @@ impl<'a> Places<'a> {
             units: self.problem.todo[step].last().map_or(0, |last| last + 1),
             runs: self.problem.todo[step].len(),
             units_per_step: chosen.way.units[step],
+            moving: self.moving.get(&step).cloned(),
         }
     }
 
@@ -275,7 +285,7 @@ fn values_at(problem: &Problem, home: usize, byte: usize) -> Vec<ValueId> {
 
 /// The places of all rows up to the last that has one; rows between that nobody makes
 /// show the next one's.
-fn filled(rows: &[Option<usize>]) -> Vec<usize> {
+pub fn filled(rows: &[Option<usize>]) -> Vec<usize> {
     let mut next = None;
     let places = rows.iter().rev().filter_map(|row| {
         next = row.or(next);

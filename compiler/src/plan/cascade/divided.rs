@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::assemble::addressable_in;
-use super::choose::Candidate;
+use super::evaluate::Candidate;
 use super::layout::Holds;
 use super::pack::{Item, Placed, pack, profile};
 use super::problem::Problem;

@@ -13,6 +13,7 @@ use super::kept::Kept;
 use super::order::Event;
 use super::pack::{Item, Piece};
 use super::problem::{Kind, Problem};
+use super::way::Way;
 
 /// What an item holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub enum Holds {
         /// How many.
         count: usize,
     },
-    /// Private bytes of a call.
+    /// Private bytes of a call, or of some of the times that it is made, if they move.
     Scratch {
         /// The step.
         step: usize,
@@ -56,7 +57,7 @@ const SCRATCH_ALIGN: usize = 8;
 pub type Lives = Vec<Vec<Option<(usize, usize)>>>;
 
 /// The layout of an order; `align` is that of rows and scratch, at least 4.
-pub fn layout(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], align: usize) -> Layout {
+pub fn layout(problem: &Problem, events: &[Event], way: &Way, align: usize) -> Layout {
     let end = events.len() + 1;
     let lives = lives(problem, events, end);
     let mut layout = Layout { items: Vec::new(), holds: Vec::new(), moments: end + 1 };
@@ -101,10 +102,15 @@ pub fn layout(problem: &Problem, events: &[Event], scratch: &[Vec<usize>], align
             first += count;
         }
     }
-    for (step, calls) in scratch.iter().enumerate() {
+    for (step, calls) in way.scratch.iter().enumerate() {
         for (call, &bytes) in calls.iter().enumerate().filter(|(_, bytes)| **bytes > 0) {
             let pieces = scratch_pieces(problem, events, step, bytes);
-            if !pieces.is_empty() {
+            let items = match way.moving {
+                true => pieces.into_iter().map(|piece| vec![piece]).collect(),
+                false if pieces.is_empty() => Vec::new(),
+                false => vec![pieces],
+            };
+            for pieces in items {
                 layout.items.push(Item { align: align.max(SCRATCH_ALIGN), pieces });
                 layout.holds.push(Holds::Scratch { step, call });
             }
@@ -223,7 +229,7 @@ fn groups(problem: &Problem, events: &[Event]) -> BTreeMap<(usize, usize), usize
     groups
 }
 
-/// The private bytes of a step, at one place for all its events. Sums live from the
+/// The private bytes of a step: a piece for each run of its events. Sums live from the
 /// first row to the last.
 fn scratch_pieces(problem: &Problem, events: &[Event], step: usize, bytes: usize) -> Vec<Piece> {
     let mut moments =

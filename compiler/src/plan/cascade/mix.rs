@@ -10,10 +10,11 @@
 
 use std::ops::Range;
 
-use super::choose::{Candidate, Way, evaluate, work_cycles};
 use super::cuts::peak;
+use super::evaluate::{Candidate, evaluate, work_cycles};
 use super::order::{Event, segment, segments};
 use super::problem::{Kind, Problem};
+use super::way::Way;
 use crate::lower::KernelSet;
 
 /// A change that saves less than this part of a segment's cycles is not tried.

@@ -11,18 +11,21 @@
 //! how many rows a layer makes at a time is tried (`choose`).
 
 mod assemble;
-pub mod choose;
+mod choose;
 mod cuts;
 mod divided;
 mod effort;
+mod evaluate;
 mod feed;
 mod kept;
 mod layout;
 mod mix;
+mod moving;
 mod order;
 pub mod pack;
 mod problem;
 mod relax;
+mod way;
 
 use crate::ir::NodeId;
 use crate::lower::{KernelSet, Lowered};
@@ -31,8 +34,8 @@ use crate::{Feed, Module};
 use super::divide::Full;
 use super::regions::Regions;
 use super::{Plan, PlanError};
-use choose::Candidate;
 pub use effort::{Effort, Stopped};
+pub use evaluate::Candidate;
 use problem::Problem;
 
 /// The candidates of a module, by ascending bytes.

@@ -82,8 +82,9 @@ pub fn needed_units(problem: &Problem) -> Vec<Vec<usize>> {
 
 /// The events of a segment `first..=last`, all of whose steps have rows.
 pub fn segment(problem: &Problem, shape: &Shape, first: usize, last: usize) -> Vec<Event> {
-    let mut pull =
-        Pull { problem, shape, first, last, next: vec![0; last + 1 - first], pushed: 0, events: Vec::new() };
+    let siblings = (first..=last).map(|step| siblings(problem, shape, first..last + 1, step)).collect();
+    let next = vec![0; last + 1 - first];
+    let mut pull = Pull { problem, shape, first, last, siblings, next, pushed: 0, events: Vec::new() };
     if first == 0 && problem.pushed().is_some() {
         // Nothing happens before the caller begins.
         pull.push(0);
@@ -94,6 +95,16 @@ pub fn segment(problem: &Problem, shape: &Shape, first: usize, last: usize) -> V
         }
     }
     pull.events
+}
+
+/// The steps that run along with an eager one: whole shortcuts only, which read rows that
+/// no later window needs.
+fn siblings(problem: &Problem, shape: &Shape, segment: Range<usize>, step: usize) -> Vec<usize> {
+    let shares = |other: &usize| {
+        let is_shortcut = problem.form(*other).is_some_and(|form| form.walk.kernel == 1);
+        is_shortcut && *other != step && problem.steps[*other].reads == problem.steps[step].reads
+    };
+    if shape.eager[step] { segment.filter(shares).collect() } else { Vec::new() }
 }
 
 /// All events of a shape.
@@ -125,6 +136,8 @@ struct Pull<'a> {
     shape: &'a Shape,
     first: usize,
     last: usize,
+    /// Those of each step of the segment.
+    siblings: Vec<Vec<usize>>,
     /// How many units of each step of the segment were run.
     next: Vec<usize>,
     /// The next row that the caller pushes.
@@ -154,7 +167,7 @@ impl Pull<'_> {
         }
         self.next[step - self.first] += units.len();
         self.events.push(Event::Rows(step, units));
-        if self.shape.eager[step] {
+        if !self.siblings[step - self.first].is_empty() {
             self.along(step);
         }
     }
@@ -193,8 +206,7 @@ impl Pull<'_> {
         }
     }
 
-    /// Lets the siblings of a step catch up with the input rows that it has read:
-    /// whole shortcuts only, which read rows that no later window needs.
+    /// Lets the siblings of a step catch up with the input rows that it has read.
     fn along(&mut self, step: usize) {
         let problem = self.problem;
         let reach = |s: &Self, step: usize| {
@@ -203,9 +215,9 @@ impl Pull<'_> {
             form.reads(s.problem.todo[step][last]).max()
         };
         let Some(read) = reach(self, step) else { return };
-        for sibling in self.first..=self.last {
-            let shares = sibling != step && problem.steps[sibling].reads == problem.steps[step].reads;
-            let Some(form) = problem.form(sibling).filter(|f| shares && f.walk.kernel == 1) else { continue };
+        for index in 0..self.siblings[step - self.first].len() {
+            let sibling = self.siblings[step - self.first][index];
+            let Some(form) = problem.form(sibling) else { continue };
             loop {
                 let units = self.run(sibling, self.shape.units[sibling]);
                 let rows = units.clone().flat_map(|u| form.reads(u)).max();
