@@ -1,19 +1,25 @@
 //! Concatenations that are written in place: sizes by hand, the bytes of the references,
 //! and a verifier that sees a part which lies elsewhere.
 
+mod emitted;
 mod hand_made;
 
 use std::collections::BTreeSet;
 
+use emitted::{options, runners, work_dir};
 use hand_made::{Mutants, Net, expected, strands};
 use tinyc::Module;
+use tinyc::codegen::{generate, write};
 use tinyc::ir::{QuantParams, ValueId};
 use tinyc::lower::{KernelSet, Lowered};
 use tinyc::ops::Op;
 use tinyc::ops::unary::Function;
 use tinyc::plan::cascade::Effort;
+use tinyc::plan::strategy::{Asked, Strategy, choose};
 use tinyc::plan::verify::{replay, verify};
 use tinyc::plan::{BufferKind, Plan, Step, Work, assemble, cascade, lowered, plan, plan_with};
+use tinyc::verify::harness::CrateRef;
+use tinyc::verify::host::{HostOptions, HostRunner};
 use tinyc::verify::{reference, simulate::Simulator};
 
 fn q() -> QuantParams {
@@ -281,4 +287,41 @@ fn a_part_that_lies_elsewhere_is_caught() {
         }
     }
     assert!(caught > 20, "{caught}");
+}
+
+#[test]
+fn emitted_crates_join_by_rows_and_in_place() {
+    // Three branches joined along channels, two halves of the result joined along the height,
+    // and vectors of both.
+    let mut net = Net::new("joins", 4);
+    let x = net.input("x", &[1, 12, 4, 4], q());
+    let branches = [1, 3, 5].map(|kernel| net.conv(&format!("branch_{kernel}"), x, kernel, 1, 1, 4));
+    let wide = net.op("wide", Op::Concat(3), &branches, q());
+    let halves = ["up", "down"].map(|name| net.conv(name, wide, 3, 2, 1, 2));
+    let high = net.op("high", Op::Concat(1), &halves, q());
+    let flat = net.reshape("flat", high, &[1, 48]);
+    let dense = net.dense("dense", flat, 4);
+    let all = net.op("all", Op::Concat(1), &[dense, flat], q());
+    net.output(all);
+    let samples: Vec<Vec<i8>> = (0..20).map(|_| net.codes(12 * 4 * 4)).collect();
+    let expected: Vec<i8> =
+        samples.iter().flat_map(|codes| expected(&net, std::slice::from_ref(codes))).flatten().collect();
+    let dir = work_dir("joined");
+    let crates = [("fast", Strategy::Fast), ("small", Strategy::Min)].map(|(name, strategy)| {
+        let asked = Asked { strategy, ..Asked::default() };
+        let plan = choose(&net.module, asked, &|plan| plan.weights.len() as u64).unwrap().plan;
+        assert_eq!(shown(&plan, "high").len() + shown(&plan, "all").len(), 4, "{plan}");
+        let wide = &step(&plan, "wide").work;
+        assert_eq!(matches!(wide, Work::Rows(_)), strategy == Strategy::Min, "{plan}");
+        let files = generate(&plan, &net.module, &options(name)).unwrap();
+        assert!(files.text("README.md").unwrap().contains("none (written in place)"));
+        write::write(&dir.join(name), &files).unwrap();
+        CrateRef { package: name.into(), dir: dir.join(name) }
+    });
+    let built =
+        HostOptions { work_dir: runners(), quick_build: true, checked: true, ..HostOptions::default() };
+    let host = HostRunner::build(&crates, built).unwrap();
+    for index in 0..2 {
+        assert_eq!(host.run(index, &samples.concat()).unwrap(), expected);
+    }
 }
