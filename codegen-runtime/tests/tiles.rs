@@ -58,8 +58,8 @@ fn pack(layer: &Layer, (places, words): (Vec<usize>, usize), dual: bool) -> Blob
     let or_zero = |values: &[i64], channel: usize| values.get(channel).copied().unwrap_or(0);
     let mut blob = Blob::new();
     for first in (0..channels).step_by(4) {
-        // One or two channels at the end are half a block, unless it is a large one.
-        let halves = channels - first <= 2 && words <= 64;
+        // One or two channels at the end are half a block, unless it is a small or a large one.
+        let halves = channels - first <= 2 && (12..=64).contains(&words);
         let pairs = if halves { vec![first] } else { vec![first, first + 2] };
         for &a in &pairs {
             let (bias_a, bias_b) = (or_zero(&layer.bias, a), or_zero(&layer.bias, a + 1));

@@ -17,10 +17,13 @@ use super::super::view::{Bytes, Consts};
 /// which it takes no more than 544 bytes.
 const MOST_WORDS: usize = 64;
 
+/// Words of the smallest one: below, a few bytes of flash are not worth twice of scratch.
+const LEAST_WORDS: usize = 12;
+
 /// Whether the last block is stored as half a block: where its second pair of channels does
 /// not exist.
 pub const fn halves(channels: usize, words: usize) -> bool {
-    matches!(channels % 4, 1 | 2) && words <= MOST_WORDS
+    matches!(channels % 4, 1 | 2) && words >= LEAST_WORDS && words <= MOST_WORDS
 }
 
 /// Bytes of all blocks.
