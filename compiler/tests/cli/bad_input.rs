@@ -107,7 +107,7 @@ fn over_budget() {
     let earlier = Earlier::new();
     let model = fixture("digits/model.onnx");
     // With a pair of pixels at a time the arena takes 608 bytes at the second convolution;
-    // the weights 10,096.
+    // the weights 10,024.
     let ram =
         ["arena 608 B, stm32f411 offers 607 B (of 131,072): peak at /conv2/Conv", "raise --budget-ram,"];
     earlier.refuses(&[&model, "--budget-ram", "607"], &ram);
@@ -121,7 +121,7 @@ fn over_budget() {
     let residual = fixture("residual/model.onnx");
     let fast = ["arena 2,016 B", "a plan with an arena of 1,024 B fits: leave --ram-strategy out"];
     earlier.refuses(&[&residual, "--budget-ram", "1_024", "--ram-strategy", "fast"], &fast);
-    let flash = ["weights 10,096 B", "stm32f411 offers 11,000 B (of 524,288)", "raise --budget-flash,"];
+    let flash = ["weights 10,024 B", "stm32f411 offers 11,000 B (of 524,288)", "raise --budget-flash,"];
     earlier.refuses(&[&model, "--budget-flash", "11_000"], &flash);
     // Half a percent of 131,072 is 655.36.
     let out = earlier.out();

@@ -52,7 +52,7 @@ fn two_models_share_an_arena_and_the_code() {
         "digits: ",
         "2 models together",
         "2,016 B arena, that of residual; within 104,857 B",
-        "= weights 11,416 B + tables 504 B + code about ",
+        "= weights 11,344 B + tables 496 B + code about ",
         "let mut residual = digits_residual::residual::Model::new(arena);",
     ] {
         assert!(summary.contains(part), "no {part:?} in {summary}");
@@ -153,7 +153,7 @@ fn what_does_not_go_together_is_refused() {
         &["--budget-flash", "20500"],
         &[
             "do not fit stm32f411 together: 'residual' does not fit",
-            "digits 10,496 B",
+            "digits 10,416 B",
             "raise --budget-flash",
         ],
     );
