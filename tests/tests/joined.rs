@@ -158,7 +158,7 @@ fn what_is_joined_can_be_joined_and_read_elsewhere() {
 fn random_strands_give_the_references_bytes() {
     let (mut in_place, mut copied, mut cascades) = (0, 0, 0);
     let (mut bytes, mut with_copies) = (0, 0);
-    for seed in 0..40 {
+    for seed in 0..48 {
         let mut net = strands(seed);
         let kernels = [KernelSet::General, KernelSet::Tiles, KernelSet::Lanes, KernelSet::Windows];
         let kernels = kernels[seed as usize % 4];
