@@ -85,15 +85,25 @@ pub struct Taken {
 /// The room for lists of what those that are placed leave an item.
 #[derive(Debug, Default)]
 pub struct Looks {
-    /// A lower end, from [`LEAST`] up, and which conflict it is of: searches sort little
-    /// else, and single numbers are sorted the fastest.
+    /// Lower ends, and which conflict each is of: searches sort little else, and single
+    /// numbers are sorted the fastest.
     keys: Vec<u64>,
 }
 
-/// No lower end is below this.
+/// No end is below this.
 const LEAST: isize = -(1 << 32);
-/// Bits of a key that tell the conflict.
+/// Bits of a key that tell the conflict, or the item.
 const INDEX_BITS: u32 = 24;
+
+/// An end and whose it is as one number, in the order of ends.
+pub fn end_key(end: isize, index: usize) -> u64 {
+    ((end - LEAST) as u64) << INDEX_BITS | index as u64
+}
+
+/// What a key is of.
+pub fn end_of(key: u64) -> (isize, usize) {
+    ((key >> INDEX_BITS) as isize + LEAST, key as usize & ((1 << INDEX_BITS) - 1))
+}
 
 impl Looks {
     /// What those that are placed leave an item with these conflicts, by ascending lower ends.
@@ -104,15 +114,14 @@ impl Looks {
     ) -> impl ExactSizeIterator<Item = Taken> + Clone + use<'a> {
         let key = |(index, conflict): (usize, &Conflict)| {
             let offset = offsets.0[conflict.other as usize];
-            let low = offset as isize + conflict.low as isize - LEAST;
-            (offset != NOWHERE).then_some((low as u64) << INDEX_BITS | index as u64)
+            (offset != NOWHERE).then(|| end_key(offset as isize + conflict.low as isize, index))
         };
         self.keys.clear();
         self.keys.extend(conflicts.iter().enumerate().filter_map(key));
         self.keys.sort_unstable();
-        self.keys.iter().map(move |key| {
-            let conflict = conflicts[*key as usize & ((1 << INDEX_BITS) - 1)];
-            let low = (key >> INDEX_BITS) as isize + LEAST;
+        self.keys.iter().map(move |&key| {
+            let (low, index) = end_of(key);
+            let conflict = conflicts[index];
             let high = low + conflict.high as isize - conflict.low as isize;
             Taken { low, high, other: conflict.other as usize }
         })

@@ -10,12 +10,13 @@
 //! suits many. An item that was in the way often is left where it is.
 
 use std::collections::BTreeSet;
+use std::iter::once;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::Side;
-use super::first_fit::{Looks, Offsets, Taken, lowest};
+use super::first_fit::{Looks, Offsets, Taken, end_key, end_of, lowest};
 
 /// What to do with an item that finds no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,26 +145,36 @@ fn least_in_the_way(
     weight: &[u64],
     rng: &mut ChaCha8Rng,
 ) -> usize {
-    let ends = found.clone().flat_map(|t| {
-        let up = usize::try_from(t.high).ok().map(|high| high.next_multiple_of(align));
-        let down = usize::try_from(t.low).ok().map(|low| low / align * align);
-        [up, down]
+    // Upper ends and whose they are, as single numbers: nothing else must be sorted.
+    let mut highs: Vec<u64> = found.clone().map(|t| end_key(t.high, t.other)).collect();
+    highs.sort_unstable();
+    let leaving = highs.iter().map(|&key| end_of(key));
+    let mut ups = leaving
+        .clone()
+        .filter_map(|(high, _)| usize::try_from(high).ok())
+        .map(|high| high.next_multiple_of(align))
+        .peekable();
+    let mut downs =
+        found.clone().filter_map(|t| usize::try_from(t.low).ok()).map(|low| low / align * align).peekable();
+    let ends = std::iter::from_fn(|| match (ups.peek(), downs.peek()) {
+        (Some(up), Some(down)) if down < up => downs.next(),
+        (None, _) => downs.next(),
+        _ => ups.next(),
     });
-    let mut offsets: Vec<usize> = ends.flatten().filter(|&offset| offset <= last).chain([0, last]).collect();
-    offsets.sort_unstable();
-    offsets.dedup();
-    let mut leaving: Vec<(isize, u64)> = found.clone().map(|t| (t.high, weight[t.other])).collect();
-    leaving.sort_unstable_by_key(|&(high, _)| high);
-    let mut entering = found.peekable();
-    let mut leaving = leaving.into_iter().peekable();
+    let offsets = once(0).chain(ends.take_while(|&offset| offset <= last)).chain([last]);
+    let (mut entering, mut leaving) = (found.peekable(), leaving.peekable());
     let mut sum = 0;
+    let mut before = None;
     let mut best: Option<(u64, u32, usize)> = None;
     for offset in offsets {
+        if before.replace(offset) == Some(offset) {
+            continue;
+        }
         while let Some(taken) = entering.next_if(|t| t.low < offset as isize) {
             sum += weight[taken.other];
         }
-        while let Some((_, weight)) = leaving.next_if(|(high, _)| *high <= offset as isize) {
-            sum -= weight;
+        while let Some((_, other)) = leaving.next_if(|(high, _)| *high <= offset as isize) {
+            sum -= weight[other];
         }
         let candidate = (sum, rng.next_u32(), offset);
         if best.is_none_or(|b| candidate < b) {
