@@ -198,15 +198,21 @@ fn tables_of(call: &PlannedCall) -> usize {
     let channels = |channels: usize, stored: usize, shifts: bool| {
         4 * stored + if shifts { channels.next_multiple_of(4) } else { 0 }
     };
-    let blocks = |n: usize, shifts| channels(n, n.next_multiple_of(4), shifts);
+    let fours = |n: usize| channels(n, n.next_multiple_of(4), false);
+    // Of one or two channels behind the last four, the second pair is left out, but for blocks
+    // that are too small or too large for it.
+    let blocks = |n: usize, words: usize, shifts| match n % 4 {
+        1 | 2 if (12..=64).contains(&words) => channels(n, n / 4 * 4 + 2, shifts),
+        _ => channels(n, n.next_multiple_of(4), shifts),
+    };
     match &call.kernel {
         Kernel::Conv2d(p) => channels(p.out_c, p.out_c, p.shifts),
         Kernel::Depthwise(p) => channels(p.out_c, p.out_c, p.shifts),
         Kernel::Dense(p) => channels(p.out_features, p.out_features, p.shifts),
-        Kernel::ConvTile(p) => blocks(p.out_c, p.shifts),
-        Kernel::DenseTile(p) => blocks(p.out_features, p.shifts),
-        Kernel::DepthwiseQuad(p) => blocks(p.channels, false),
-        Kernel::DepthwiseLines(p) => blocks(p.channels, false),
+        Kernel::ConvTile(p) => blocks(p.out_c, p.words(), p.shifts),
+        Kernel::DenseTile(p) => blocks(p.out_features, 2 * p.in_features.div_ceil(4), p.shifts),
+        Kernel::DepthwiseQuad(p) => channels(p.channels, p.channels, false),
+        Kernel::DepthwiseLines(p) => fours(p.channels),
         Kernel::AvgPool(_) | Kernel::Lut(_) | Kernel::Softmax(_) => call.consts.bytes,
         Kernel::Add(_) | Kernel::Mul(_) | Kernel::MaxPool(_) | Kernel::Copy(_) | Kernel::Join(_) => 0,
         other => panic!("{other:?} is not in these nets"),
