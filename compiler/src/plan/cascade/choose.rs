@@ -41,10 +41,6 @@ pub fn candidates(problem: &Problem, kernels: KernelSet, effort: Effort) -> Vec<
     let mixes = found.par_iter().filter_map(|c| mixed(problem, &ways, c, kernels));
     let mixes: Vec<Candidate> = mixes.filter(fits).collect();
     found.extend(mixes);
-    found = front(found);
-    let shorter = found.par_iter().filter_map(|c| shorter_strips(problem, c, kernels));
-    let shorter: Vec<Candidate> = shorter.filter(fits).collect();
-    found.extend(shorter);
     // Longer strips are never slower, though the estimate may not tell: they take the place
     // of shorter ones where they need hardly more.
     let stretched = |c: Candidate| {
@@ -52,7 +48,11 @@ pub fn candidates(problem: &Problem, kernels: KernelSet, effort: Effort) -> Vec<
         let longer = longer_strips(problem, &c, c.bound_bytes, kernels).filter(fits);
         longer.filter(|l| l.placed.total_bytes <= most && l.cycles <= c.cycles).unwrap_or(c)
     };
-    let found: Vec<Candidate> = front(found).into_par_iter().map(stretched).collect();
+    let mut found: Vec<Candidate> = front(found).into_par_iter().map(stretched).collect();
+    let shorter = found.par_iter().filter_map(|c| shorter_strips(problem, c, kernels));
+    let shorter: Vec<Candidate> = shorter.filter(fits).collect();
+    found.extend(shorter);
+    let found = front(found);
     let repacked = |c: &Candidate| {
         let placed = pack_long(&c.layout.items, effort.looks, ROUNDS);
         let stopped = Stopped { looks: placed.stopped, ..c.stopped };
