@@ -32,7 +32,7 @@ pub const fn stream_bytes(channels: usize, words: usize) -> usize {
     if halves(channels, words) { channels / 4 * bytes + bytes / 2 } else { channels.div_ceil(4) * bytes }
 }
 
-/// Bytes of scratch that [`last`] needs.
+/// Bytes of scratch that putting the last block together needs.
 pub const fn last_bytes(channels: usize, words: usize) -> usize {
     if halves(channels, words) { arch::block_bytes(words) } else { 0 }
 }
