@@ -2,6 +2,7 @@
 //! lives at one moment of them.
 
 use tinyc::Feed;
+use tinyc::verify::simulate::Simulator;
 use tinyc_tests::planning::{MOBILENET_144, MOBILENET_224, Seeded, seeded, seeded_fed, smallest};
 
 /// The arena of a model's smallest plan, at most 3 % above its bound.
@@ -27,7 +28,8 @@ fn mobilenet_of_full_width() {
     assert!(bytes <= 210_000, "{bytes}");
 }
 
-/// Its input is never there as a whole; the plan is at most a quarter slower than the fastest.
+/// Its input is never there as a whole; the plan is at most a quarter slower than the fastest,
+/// and gives the bytes of whole tensors.
 #[test]
 fn mobilenet_of_a_third_of_the_width_fed_by_rows() {
     let (compiled, options) = seeded_fed(MOBILENET_144, Feed::Rows).unwrap();
@@ -36,4 +38,10 @@ fn mobilenet_of_a_third_of_the_width_fed_by_rows() {
     assert!(bytes <= 28_000 && bytes * 100 <= bound * 103, "{bytes} B, {bound} B live");
     let point = chosen.curve.iter().find(|point| point.arena_bytes == bytes).unwrap();
     assert!(point.cycles * 4 <= chosen.curve.last().unwrap().cycles * 5, "{:?}", chosen.curve);
+    let whole = seeded(MOBILENET_144).unwrap().0.plan;
+    assert!(whole.arena_bytes > 5 * bytes, "{} B", whole.arena_bytes);
+    let codes: Vec<i8> = (0..144 * 144 * 3).map(|i| (i * 37 % 256) as u8 as i8).collect();
+    let outputs = Simulator::new(&whole).run(&[&codes]);
+    assert!(outputs[0].iter().any(|code| *code != outputs[0][0]));
+    assert_eq!(Simulator::new(&chosen.plan).run(&[&codes]), outputs);
 }
