@@ -8,7 +8,7 @@
 //! rows of its window are, so that no tensor between them is ever whole. Every row
 //! has a place and a life of its own (`layout`), and the packer (`pack`) places rows
 //! one by one. Where a cascade begins and ends follows from the live bytes (`cuts`),
-//! how many rows a layer makes at a time is tried (`choose`).
+//! how many rows a layer makes at a time is tried (`way`, `choose`).
 
 mod assemble;
 mod choose;
