@@ -12,7 +12,7 @@ use super::cuts::best_cuts;
 use super::effort::{Effort, Stopped};
 use super::evaluate::{Candidate, FIRST_ALIGN, ROUNDS, Timeline, evaluate, place};
 use super::mix::mixed;
-use super::pack::pack_long;
+use super::pack::{FAR, MANY, pack_long};
 use super::problem::Problem;
 use super::relax::{longer_strips, relaxed, shorter_strips};
 use super::way::{self, Way};
@@ -80,8 +80,6 @@ pub fn candidates(problem: &Problem, kernels: KernelSet, effort: Effort) -> Vec<
     front(found.into_par_iter().map(packed).collect())
 }
 
-/// With this many things to place, private bytes at one place are no burden.
-const MANY: usize = 500;
 /// More things, and more freedom, take a longer search.
 const MOVING_ROUNDS: usize = 3 * ROUNDS;
 
@@ -89,7 +87,7 @@ const MOVING_ROUNDS: usize = 3 * ROUNDS;
 /// which takes a table. `None` where what is placed already needs hardly more than what
 /// lives, or is of so many small things that they fill every hole.
 fn moving_scratch(problem: &Problem, c: &Candidate, looks: usize, kernels: KernelSet) -> Option<Candidate> {
-    let is_near = c.placed.total_bytes <= c.bound_bytes + c.bound_bytes / 64;
+    let is_near = c.placed.total_bytes <= c.bound_bytes + c.bound_bytes / FAR;
     if is_near || c.layout.items.len() >= MANY {
         return None;
     }

@@ -144,9 +144,9 @@ const SEED: u64 = 1;
 /// Searches that start from the best of the starting orders.
 const STARTS: usize = 3;
 /// One this far above it is worth a longer search.
-const FAR: usize = 64;
+pub const FAR: usize = 64;
 /// So many items are not placed earlier one by one: everything behind is placed again.
-const MANY: usize = 500;
+pub const MANY: usize = 500;
 /// How much longer a long search is.
 const LONGER: usize = 2;
 
